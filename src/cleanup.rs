@@ -1,0 +1,77 @@
+//! Leaving nothing behind, whatever ends the run.
+//!
+//! A cluster removes itself when it is closed or dropped. This module covers the rest: Ctrl-C and
+//! SIGTERM (the handler below), and SIGKILL (the next run, or `clean`, sweeps what dead runs left).
+
+use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::testbed::Site;
+
+/// The sites of this process that are open, for the signal handler.
+static OPEN: Mutex<Vec<Weak<dyn Site>>> = Mutex::new(Vec::new());
+
+/// Set once a signal is being handled: no site opens any more.
+static ENDING: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+
+/// Remembers a site, so that a signal closes it. Returns false when the process is ending: then
+/// the site must be closed by the caller at once.
+pub(crate) fn remember(site: &Arc<dyn Site>) -> bool {
+    let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+    open.retain(|site| site.strong_count() > 0);
+    open.push(Arc::downgrade(site));
+    !ENDING.load(std::sync::atomic::Ordering::SeqCst)
+}
+
+/// Closes every open site of this process. Blocks until they are gone.
+pub fn close_all() {
+    let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
+    for site in open.iter().filter_map(Weak::upgrade) {
+        site.close();
+    }
+}
+
+/// From now on Ctrl-C, SIGTERM and SIGHUP close every site, remove the run's folder and end the
+/// process with 128 plus the signal's number. Works under the CLI and under `cargo test` alike;
+/// calling it again does nothing.
+pub fn install_signal_handler() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let spawned = std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                let Ok(runtime) = runtime else { return };
+                let Ok(number) = runtime.block_on(first_signal()) else {
+                    return;
+                };
+                ENDING.store(true, std::sync::atomic::Ordering::SeqCst);
+                eprintln!("keydb-harness: signal {number}: removing what this run started");
+                let run = crate::run::Run::current();
+                // Twice: a site that was being opened when the signal came is closed by the second.
+                close_all();
+                close_all();
+                if let Some(run) = run {
+                    let _ = std::fs::remove_dir_all(run.dir());
+                }
+                std::process::exit(128 + number);
+            });
+        if let Err(error) = spawned {
+            eprintln!("keydb-harness: signals will not be handled: {error}");
+        }
+    });
+}
+
+async fn first_signal() -> std::io::Result<i32> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(tokio::select! {
+        _ = interrupt.recv() => 2,
+        _ = terminate.recv() => 15,
+        _ = hangup.recv() => 1,
+    })
+}

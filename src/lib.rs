@@ -1,0 +1,9 @@
+//! Tells a team whether *their* KeyDB, in *their* active-active topology, keeps its promises.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod cleanup;
+pub mod run;
+pub mod spec;
+pub mod testbed;
+pub mod topology;

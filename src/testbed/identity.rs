@@ -1,0 +1,1 @@
+//! What exactly a run ran against, as the servers report it.

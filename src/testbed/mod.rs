@@ -1,0 +1,240 @@
+//! Where a topology runs. Scenarios never know which testbed they are on.
+//!
+//! A [`Testbed`] opens a [`Site`] per cluster: the addresses, and later the servers, of that one
+//! cluster. A [`Server`] is one KeyDB or HAProxy that can be started, stopped, killed and paused.
+//! To add a testbed: one folder with these three traits implemented, one line in [`select`].
+
+pub mod docker;
+pub mod identity;
+pub mod process;
+pub mod select;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::spec::{HaproxySpec, KeydbSpec};
+
+/// Something about the machine, not about KeyDB, keeps the run from being made: exit code 3.
+///
+/// The text names the thing, the cause and the mend in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct EnvironmentError(pub String);
+
+impl EnvironmentError {
+    /// An error with this sentence.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+/// The testbeds there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TestbedKind {
+    /// Containers on a Docker engine.
+    Docker,
+    /// Child processes on loopback addresses.
+    Process,
+}
+
+impl fmt::Display for TestbedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Docker => "docker",
+            Self::Process => "process",
+        })
+    }
+}
+
+/// A program a testbed can run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Program {
+    /// A KeyDB server.
+    Keydb(KeydbSpec),
+    /// HAProxy.
+    Haproxy(HaproxySpec),
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Keydb(spec) => write!(f, "KeyDB {spec}"),
+            Self::Haproxy(spec) => write!(f, "HAProxy {spec}"),
+        }
+    }
+}
+
+/// A port of a server, by what it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Port {
+    /// RESP: what clients and replicas connect to.
+    Service,
+    /// HAProxy's admin socket.
+    Admin,
+}
+
+/// A server to be created: what a testbed needs to know of it.
+#[derive(Debug, Clone)]
+pub struct ServerPlan {
+    /// One of the names the site was opened with.
+    pub name: String,
+    /// What to run.
+    pub program: Program,
+    /// The text of its configuration file, rendered for the site's addresses.
+    pub config: String,
+}
+
+/// A server a site will hold: known before the site is opened, so that addresses can be given out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// Unique within the cluster.
+    pub name: String,
+    /// A fixed service port on 127.0.0.1 of the host, instead of a free one.
+    pub host_port: Option<u16>,
+    /// Whether there is an admin port besides the service port.
+    pub admin: bool,
+}
+
+/// How a server is doing, as its testbed sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Runs.
+    Running,
+    /// Frozen by [`Server::pause`].
+    Paused,
+    /// Was never started, or ended; with the exit code where one is known (128 + n for signal n).
+    Ended(Option<i32>),
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Running => f.write_str("running"),
+            Self::Paused => f.write_str("paused"),
+            Self::Ended(None) => f.write_str("not running"),
+            Self::Ended(Some(code)) => write!(f, "ended with code {code}"),
+        }
+    }
+}
+
+/// A place where clusters can run.
+#[async_trait]
+pub trait Testbed: Send + Sync + fmt::Debug {
+    /// Which one this is.
+    fn kind(&self) -> TestbedKind;
+
+    /// Makes sure that `program` can run here; fetches or imports it where that takes long, so
+    /// that no deadline of a cluster pays for it.
+    ///
+    /// # Errors
+    /// Names the program, why it cannot run here, and the mend.
+    async fn prepare(&self, program: &Program) -> Result<(), EnvironmentError>;
+
+    /// Opens a site for one cluster with these servers, none of them created yet.
+    ///
+    /// # Errors
+    /// No address or network is free, or a fixed port is taken.
+    async fn open(&self, seats: &[Seat]) -> Result<Arc<dyn Site>, EnvironmentError>;
+
+    /// Removes what dead runs left here; returns a line for each thing removed. With `dry`, only
+    /// says what it would remove.
+    ///
+    /// # Errors
+    /// The testbed does not answer.
+    async fn sweep(&self, dry: bool) -> Result<Vec<String>, EnvironmentError>;
+}
+
+/// The place of one cluster.
+#[async_trait]
+pub trait Site: Send + Sync + fmt::Debug {
+    /// The address a server has to bind to.
+    fn listens_on(&self, server: &str, port: Port) -> SocketAddr;
+
+    /// The address at which the cluster's other servers reach a server. It stays the same over
+    /// restarts.
+    fn reached_at(&self, server: &str, port: Port) -> SocketAddr;
+
+    /// The data directory of a server, as the server sees it.
+    fn data_dir(&self, server: &str) -> String;
+
+    /// Creates a server without starting it.
+    ///
+    /// # Errors
+    /// The program cannot run here, or the testbed refused.
+    async fn create(&self, plan: ServerPlan) -> Result<Arc<dyn Server>, EnvironmentError>;
+
+    /// Removes every server, its data and the site itself. May be called more than once, and from
+    /// outside a runtime; blocks until all is gone.
+    fn close(&self);
+}
+
+/// One KeyDB or HAProxy on a testbed.
+#[async_trait]
+pub trait Server: Send + Sync + fmt::Debug {
+    /// Starts it, also after a stop; the data directory is kept. Does not wait until it answers.
+    ///
+    /// # Errors
+    /// The testbed refused to start it.
+    async fn start(&self) -> Result<(), EnvironmentError>;
+
+    /// SIGTERM, then waits until it is gone; SIGKILL after `grace`.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out, or the server was still there after SIGKILL.
+    async fn stop(&self, grace: Duration) -> Result<(), EnvironmentError>;
+
+    /// SIGKILL, then waits until it is gone.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    async fn kill(&self) -> Result<(), EnvironmentError>;
+
+    /// Freezes it (SIGSTOP, or the cgroup freezer): connections stay open, nothing answers.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    async fn pause(&self) -> Result<(), EnvironmentError>;
+
+    /// Thaws it.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    async fn resume(&self) -> Result<(), EnvironmentError>;
+
+    /// Puts another program with another configuration on the same data and address. The server
+    /// must not be running; start it afterwards.
+    ///
+    /// # Errors
+    /// The server runs, or the program cannot run here.
+    async fn replace(&self, program: Program, config: String) -> Result<(), EnvironmentError>;
+
+    /// The address at which this process reaches the server. Ask anew for every connection: with
+    /// Docker it changes at each start (measured).
+    ///
+    /// # Errors
+    /// There is none while a container is down.
+    async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError>;
+
+    /// How it is doing.
+    ///
+    /// # Errors
+    /// The testbed does not answer.
+    async fn status(&self) -> Result<Status, EnvironmentError>;
+
+    /// Everything it printed since it was created, over all its starts.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    async fn log(&self) -> Result<String, EnvironmentError>;
+
+    /// The SHA-256 of the file it was started from, in hex; `executable` is the path the server
+    /// itself reports.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    async fn binary_sha256(&self, executable: &str) -> Result<String, EnvironmentError>;
+}

@@ -1,0 +1,193 @@
+//! Addresses for a cluster of processes: one loopback address per server where the system has
+//! more than 127.0.0.1, else one port per server.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+
+use rand::RngExt;
+
+use crate::run::state_dir;
+use crate::testbed::{EnvironmentError, Port, Seat};
+use crate::topology::{ADMIN_PORT, KEYDB_PORT};
+
+/// How many subnets are tried before giving up.
+const ATTEMPTS: usize = 64;
+
+/// The addresses of one cluster, kept from other runs of this user by a held lock.
+#[derive(Debug)]
+pub(super) struct Addresses {
+    service: BTreeMap<String, SocketAddr>,
+    admin: BTreeMap<String, SocketAddr>,
+    _lock: Option<File>,
+}
+
+impl Addresses {
+    pub(super) fn reserve(seats: &[Seat]) -> Result<Self, EnvironmentError> {
+        for port in seats.iter().filter_map(|seat| seat.host_port) {
+            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            TcpListener::bind(address).map_err(|error| {
+                EnvironmentError::new(format!(
+                    "port {port} on 127.0.0.1 cannot be used ({error}): stop what listens there, or choose free ports"
+                ))
+            })?;
+        }
+        let mut addresses = if has_loopback_network() {
+            Self::subnet(seats)?
+        } else {
+            Self::ports(seats)?
+        };
+        for seat in seats {
+            if let Some(port) = seat.host_port {
+                let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+                addresses.service.insert(seat.name.clone(), address);
+            }
+        }
+        Ok(addresses)
+    }
+
+    pub(super) fn of(&self, server: &str, port: Port) -> SocketAddr {
+        let table = match port {
+            Port::Service => &self.service,
+            Port::Admin => &self.admin,
+        };
+        // Every seat has both; a name that is none gets an address nothing listens on.
+        table
+            .get(server)
+            .copied()
+            .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)))
+    }
+
+    /// 127.A.B.N for server N, with A.B held by a lock.
+    fn subnet(seats: &[Seat]) -> Result<Self, EnvironmentError> {
+        let locks = state_dir()?.join("loopback");
+        fs::create_dir_all(&locks).map_err(|error| {
+            EnvironmentError::new(format!(
+                "cannot make {}: {error}; set XDG_STATE_HOME to a writable directory",
+                locks.display()
+            ))
+        })?;
+        let mut random = rand::rng();
+        for _ in 0..ATTEMPTS {
+            let (a, b): (u8, u8) = (random.random_range(64..128), random.random());
+            let path = locks.join(format!("127.{a}.{b}"));
+            let Ok(lock) = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path)
+            else {
+                continue;
+            };
+            if lock.try_lock().is_err() {
+                continue;
+            }
+            let table = |port: u16| -> BTreeMap<String, SocketAddr> {
+                seats
+                    .iter()
+                    .zip(11_u8..)
+                    .map(|(seat, n)| {
+                        (
+                            seat.name.clone(),
+                            SocketAddr::from((Ipv4Addr::new(127, a, b, n), port)),
+                        )
+                    })
+                    .collect()
+            };
+            let (service, admin) = (table(KEYDB_PORT), table(ADMIN_PORT));
+            if service
+                .values()
+                .chain(admin.values())
+                .all(|address| is_free(*address))
+            {
+                return Ok(Self {
+                    service,
+                    admin,
+                    _lock: Some(lock),
+                });
+            }
+        }
+        Err(EnvironmentError::new(format!(
+            "no free loopback subnet in {ATTEMPTS} tries: something listens on port {KEYDB_PORT} of every address; stop it"
+        )))
+    }
+
+    /// 127.0.0.1 with a free port each. The listeners are held until all are chosen, so that no
+    /// port is given twice.
+    fn ports(seats: &[Seat]) -> Result<Self, EnvironmentError> {
+        let mut held = Vec::new();
+        let mut free = |seats: &[Seat]| -> std::io::Result<BTreeMap<String, SocketAddr>> {
+            let mut table = BTreeMap::new();
+            for seat in seats {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+                table.insert(seat.name.clone(), listener.local_addr()?);
+                held.push(listener);
+            }
+            Ok(table)
+        };
+        let cannot = |error| {
+            EnvironmentError::new(format!("no free port on 127.0.0.1 could be had: {error}"))
+        };
+        let service = free(seats).map_err(cannot)?;
+        let admin = free(seats).map_err(cannot)?;
+        Ok(Self {
+            service,
+            admin,
+            _lock: None,
+        })
+    }
+}
+
+/// Linux answers on all of 127.0.0.0/8; other systems only on 127.0.0.1.
+fn has_loopback_network() -> bool {
+    is_free(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 64, 0, 1)), 0))
+}
+
+fn is_free(address: SocketAddr) -> bool {
+    TcpListener::bind(address).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seats(host_port: Option<u16>) -> Vec<Seat> {
+        ["proxy", "primary1"]
+            .map(|name| Seat {
+                name: name.to_owned(),
+                host_port,
+                admin: name == "proxy",
+            })
+            .to_vec()
+    }
+
+    #[test]
+    fn every_server_has_its_own_address() {
+        let one = Addresses::reserve(&seats(None)).expect("addresses");
+        let two = Addresses::reserve(&seats(None)).expect("addresses");
+        let all: std::collections::BTreeSet<_> =
+            one.service.values().chain(two.service.values()).collect();
+        assert_eq!(all.len(), 4);
+    }
+
+    #[test]
+    fn ports_differ_where_there_is_one_address_only() {
+        let addresses = Addresses::ports(&seats(None)).expect("ports");
+        let all: std::collections::BTreeSet<_> = addresses
+            .service
+            .values()
+            .chain(addresses.admin.values())
+            .collect();
+        assert_eq!(all.len(), 4);
+    }
+
+    #[test]
+    fn a_port_in_use_is_named() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");
+        let port = taken.local_addr().expect("address").port();
+        let error = Addresses::reserve(&seats(Some(port)))
+            .expect_err("in use")
+            .to_string();
+        assert!(error.contains(&format!("port {port}")), "{error}");
+    }
+}

@@ -1,0 +1,126 @@
+//! The process testbed: every server is a child process on a loopback address of its own.
+
+mod binaries;
+mod guardian;
+mod leftovers;
+mod loopback;
+mod server;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+pub use binaries::{find_haproxy, find_keydb, releases, releases_dir};
+
+use self::loopback::Addresses;
+use self::server::ProcessServer;
+use super::{
+    EnvironmentError, Port, Program, Seat, Server, ServerPlan, Site, Testbed, TestbedKind,
+};
+use crate::run::{self, Run};
+
+/// Runs servers as child processes.
+#[derive(Debug, Default)]
+pub struct ProcessTestbed;
+
+#[async_trait]
+impl Testbed for ProcessTestbed {
+    fn kind(&self) -> TestbedKind {
+        TestbedKind::Process
+    }
+
+    async fn prepare(&self, program: &Program) -> Result<(), EnvironmentError> {
+        binaries::find(program).map(drop)
+    }
+
+    async fn open(&self, seats: &[Seat]) -> Result<Arc<dyn Site>, EnvironmentError> {
+        let run = Run::enter()?;
+        let dir = run.dir().join(run.next_cluster());
+        let site = ProcessSite {
+            addresses: Addresses::reserve(seats)?,
+            dir,
+            servers: Mutex::new(BTreeMap::new()),
+            _run: run,
+        };
+        for seat in seats {
+            let data = site.server_dir(&seat.name).join(DATA);
+            fs::create_dir_all(&data).map_err(|error| {
+                EnvironmentError::new(format!("cannot make {}: {error}", data.display()))
+            })?;
+        }
+        Ok(Arc::new(site))
+    }
+
+    async fn sweep(&self, dry: bool) -> Result<Vec<String>, EnvironmentError> {
+        let dead = run::dead_runs();
+        Ok(dead
+            .iter()
+            .flat_map(|dir| leftovers::remove(dir, dry))
+            .collect())
+    }
+}
+
+/// The name of the data folder inside a server's folder.
+const DATA: &str = "data";
+
+#[derive(Debug)]
+struct ProcessSite {
+    addresses: Addresses,
+    dir: PathBuf,
+    servers: Mutex<BTreeMap<String, Arc<ProcessServer>>>,
+    /// Keeps the run's lock held as long as the site is open.
+    _run: Arc<Run>,
+}
+
+impl ProcessSite {
+    fn server_dir(&self, server: &str) -> PathBuf {
+        self.dir.join(server)
+    }
+}
+
+#[async_trait]
+impl Site for ProcessSite {
+    fn listens_on(&self, server: &str, port: Port) -> SocketAddr {
+        self.addresses.of(server, port)
+    }
+
+    fn reached_at(&self, server: &str, port: Port) -> SocketAddr {
+        self.addresses.of(server, port)
+    }
+
+    fn data_dir(&self, server: &str) -> String {
+        self.server_dir(server).join(DATA).display().to_string()
+    }
+
+    async fn create(&self, plan: ServerPlan) -> Result<Arc<dyn Server>, EnvironmentError> {
+        let service = self.addresses.of(&plan.name, Port::Service);
+        let admin = self.addresses.of(&plan.name, Port::Admin);
+        let dir = self.server_dir(&plan.name);
+        let name = plan.name.clone();
+        let server = Arc::new(ProcessServer::create(plan, dir, service, admin)?);
+        self.servers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name, Arc::clone(&server));
+        Ok(server)
+    }
+
+    fn close(&self) {
+        let servers =
+            std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
+        for server in servers.values() {
+            server.abandon();
+        }
+        leftovers::remove(&self.dir, false);
+    }
+}
+
+impl Drop for ProcessSite {
+    fn drop(&mut self) {
+        self.close();
+    }
+}

@@ -1,0 +1,1 @@
+//! Which testbed a run takes.

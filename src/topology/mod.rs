@@ -1,0 +1,133 @@
+//! A cluster as a value: which nodes, in which roles, who replicates whom, behind which proxy.
+//!
+//! Nothing here touches a machine. A [`crate::testbed`] gives every node an address, then
+//! [`render`] turns the value into configuration files.
+
+mod builder;
+pub mod render;
+
+pub use builder::{Builder, TopologyError};
+
+use crate::spec::KeydbSpec;
+
+/// The port a KeyDB node and the proxy listen on inside the cluster.
+pub const KEYDB_PORT: u16 = 6379;
+/// The port of HAProxy's admin socket inside the cluster.
+pub const ADMIN_PORT: u16 = 9999;
+/// The name of the proxy among a topology's servers.
+pub const PROXY: &str = "proxy";
+
+/// What a node is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// `active-replica yes`, writable, replicates its peers and is replicated by them.
+    Primary,
+    /// `replica-read-only yes`, follows the proxy or one primary.
+    Replica,
+}
+
+/// Whom a node replicates: the target of one `replicaof` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upstream {
+    /// Another node, by name.
+    Node(String),
+    /// Whatever primary the proxy picks.
+    Proxy,
+}
+
+/// What a node writes to its data directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Persistence {
+    /// `save ""`, no AOF. A full resync still leaves a `dump.rdb` behind (measured).
+    #[default]
+    None,
+    /// Save points, so that SIGTERM writes an RDB.
+    Rdb,
+    /// Append-only file, fsync always.
+    Aof,
+}
+
+/// One KeyDB server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// Unique within the topology, for example `primary1`.
+    pub name: String,
+    /// Primary or replica.
+    pub role: Role,
+    /// One `replicaof` line each, in order.
+    pub follows: Vec<Upstream>,
+    /// What survives a restart.
+    pub persistence: Persistence,
+    /// Further `keydb.conf` lines, name and value; they come last and so win.
+    pub options: Vec<(String, String)>,
+    /// The server to run when it is not the run's own.
+    pub keydb: Option<KeydbSpec>,
+    /// A fixed port on the host's loopback, for clusters people type commands at.
+    pub host_port: Option<u16>,
+}
+
+/// HAProxy in front of the primaries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxySpec {
+    /// The names of the primaries it balances over, round robin.
+    pub backends: Vec<String>,
+    /// A fixed port on the host's loopback.
+    pub host_port: Option<u16>,
+}
+
+/// A cluster as a value. Make one with [`Topology::active_active`], [`Topology::mesh`] or
+/// [`Topology::ring`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Topology {
+    /// Every KeyDB server, primaries first.
+    pub nodes: Vec<NodeSpec>,
+    /// The proxy, if there is one.
+    pub proxy: Option<ProxySpec>,
+    /// `requirepass` and `masterauth` of every node.
+    pub password: Option<String>,
+    /// `multi-master yes` on the primaries: needed when one of them follows several.
+    pub multi_master: bool,
+}
+
+impl Topology {
+    /// The guide's pair: two primaries that replicate each other behind a proxy.
+    ///
+    /// ```
+    /// use keydb_harness::topology::Topology;
+    /// let topology = Topology::active_active().replicas(3).build()?;
+    /// let names: Vec<_> = topology.nodes.iter().map(|node| node.name.as_str()).collect();
+    /// assert_eq!(names, ["primary1", "primary2", "replica1", "replica2", "replica3"]);
+    /// # Ok::<(), keydb_harness::topology::TopologyError>(())
+    /// ```
+    pub fn active_active() -> Builder {
+        Builder::mesh(2)
+    }
+
+    /// `size` primaries, each replicating all others (`multi-master yes` from three on).
+    pub fn mesh(size: usize) -> Builder {
+        Builder::mesh(size)
+    }
+
+    /// `size` primaries, each replicating the one before it.
+    pub fn ring(size: usize) -> Builder {
+        Builder::ring(size)
+    }
+
+    /// The primaries, in order.
+    pub fn primaries(&self) -> impl Iterator<Item = &NodeSpec> {
+        self.nodes.iter().filter(|node| node.role == Role::Primary)
+    }
+
+    /// The replicas, in order.
+    pub fn replicas(&self) -> impl Iterator<Item = &NodeSpec> {
+        self.nodes.iter().filter(|node| node.role == Role::Replica)
+    }
+
+    /// The names of all servers, proxy included, in the order in which addresses are given out.
+    pub fn server_names(&self) -> Vec<String> {
+        let proxy = self.proxy.iter().map(|_| PROXY.to_owned());
+        proxy
+            .chain(self.nodes.iter().map(|node| node.name.clone()))
+            .collect()
+    }
+}

@@ -1,0 +1,1 @@
+//! From a topology to configuration files, through the templates in `fixtures/templates/`.

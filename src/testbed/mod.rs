@@ -2,12 +2,10 @@
 //!
 //! A [`Testbed`] opens a [`Site`] per cluster: the addresses, and later the servers, of that one
 //! cluster. A [`Server`] is one KeyDB or HAProxy that can be started, stopped, killed and paused.
-//! To add a testbed: one folder with these three traits implemented, one line in [`select`].
+//! To add a testbed: one folder with these three traits implemented, one line in [`crate::lab`].
 
 pub mod docker;
-pub mod identity;
 pub mod process;
-pub mod select;
 
 use std::fmt;
 use std::net::SocketAddr;

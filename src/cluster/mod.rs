@@ -1,0 +1,118 @@
+//! A running cluster: its nodes, its proxy, and how it is started and taken down.
+
+pub mod client;
+pub mod dataset;
+pub mod haproxy_stat;
+pub mod info;
+pub mod node;
+pub mod observe;
+pub mod proxy;
+pub mod ready;
+pub mod role;
+mod start;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+pub use client::{Client, ClientError, Timeouts};
+pub use node::Node;
+pub use observe::Observation;
+pub use proxy::Proxy;
+pub use start::{Order, Startup};
+
+use crate::testbed::{EnvironmentError, Port, Site};
+use crate::topology::{PROXY, Role, Topology};
+
+/// A running cluster. Dropping it removes everything it consists of.
+#[derive(Debug)]
+pub struct Cluster {
+    topology: Topology,
+    nodes: Vec<Node>,
+    proxy: Option<Proxy>,
+    startup: Startup,
+    site: Arc<dyn Site>,
+}
+
+impl Cluster {
+    /// The value it was started from.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// How long its start took, by stage.
+    pub fn startup(&self) -> &Startup {
+        &self.startup
+    }
+
+    /// Every node, primaries first.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The primaries, in order.
+    pub fn primaries(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.spec().role == Role::Primary)
+    }
+
+    /// The replicas, in order.
+    pub fn replicas(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.spec().role == Role::Replica)
+    }
+
+    /// The nodes that ought to answer: started, neither stopped nor paused on purpose.
+    pub fn live(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.should_answer())
+    }
+
+    /// The node called `name`.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn node(&self, name: &str) -> Result<&Node, EnvironmentError> {
+        self.nodes.iter().find(|node| node.name() == name).ok_or_else(|| {
+            let names: Vec<_> = self.nodes.iter().map(Node::name).collect();
+            EnvironmentError::new(format!("no node is called '{name}'; there are {}", names.join(", ")))
+        })
+    }
+
+    /// The proxy.
+    ///
+    /// # Errors
+    /// The topology has none.
+    pub fn proxy(&self) -> Result<&Proxy, EnvironmentError> {
+        self.proxy
+            .as_ref()
+            .ok_or_else(|| EnvironmentError::new("this topology has no proxy: build it with one"))
+    }
+
+    /// The address at which the other servers of the cluster reach `server`.
+    pub fn reached_at(&self, server: &str) -> SocketAddr {
+        self.site.reached_at(server, Port::Service)
+    }
+
+    /// The name of the server that others reach at this address; it is how `INFO` names upstreams.
+    pub fn server_at(&self, host: &str, port: u16) -> Option<&str> {
+        self.topology.nodes.iter().map(|node| node.name.as_str()).chain([PROXY]).find(|name| {
+            let address = self.reached_at(name);
+            address.port() == port && address.ip().to_string() == host
+        })
+    }
+
+    /// Every node as it is now.
+    pub async fn observe(&self) -> Observation {
+        Observation::of(self).await
+    }
+
+    /// Removes everything it consists of, and waits until it is gone.
+    pub async fn close(self) {
+        let site = Arc::clone(&self.site);
+        // Blocking work: processes end, containers are removed.
+        let _ = tokio::task::spawn_blocking(move || site.close()).await;
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.site.close();
+    }
+}

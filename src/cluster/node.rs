@@ -1,0 +1,197 @@
+//! One KeyDB of a cluster: the testbed's server with a typed client on top.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use super::client::{Client, ClientError, Timeouts};
+use super::info::Info;
+use super::role::RoleReply;
+use crate::spec::KeydbSpec;
+use crate::testbed::{EnvironmentError, Port, Program, Server, Status};
+use crate::topology::NodeSpec;
+
+/// How long SIGTERM may take: an RDB is saved meanwhile.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// One KeyDB server of a cluster.
+#[derive(Debug)]
+pub struct Node {
+    spec: NodeSpec,
+    config: String,
+    password: Option<String>,
+    server: Arc<dyn Server>,
+    /// Whether it was started and not stopped on purpose since.
+    should_run: AtomicBool,
+    /// Whether it is frozen on purpose.
+    paused: AtomicBool,
+}
+
+impl Node {
+    pub(super) fn new(
+        spec: NodeSpec,
+        config: String,
+        password: Option<String>,
+        server: Arc<dyn Server>,
+    ) -> Self {
+        Self {
+            spec,
+            config,
+            password,
+            server,
+            should_run: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+        }
+    }
+
+    /// Its name, for example `primary1`.
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// Its part of the topology.
+    pub fn spec(&self) -> &NodeSpec {
+        &self.spec
+    }
+
+    /// The testbed's view of it.
+    pub fn server(&self) -> &dyn Server {
+        self.server.as_ref()
+    }
+
+    /// Whether it ought to be alive and answering: started, not stopped, not paused.
+    pub fn should_answer(&self) -> bool {
+        self.should_run.load(Ordering::SeqCst) && !self.paused.load(Ordering::SeqCst)
+    }
+
+    /// Starts it. Does not wait until it answers.
+    ///
+    /// # Errors
+    /// The testbed refused.
+    pub async fn start(&self) -> Result<(), EnvironmentError> {
+        self.server.start().await?;
+        self.should_run.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Stops it with SIGTERM and waits until it is gone.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn stop(&self) -> Result<(), EnvironmentError> {
+        self.should_run.store(false, Ordering::SeqCst);
+        self.server.stop(GRACE).await
+    }
+
+    /// Stops it with SIGKILL and waits until it is gone.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn kill(&self) -> Result<(), EnvironmentError> {
+        self.should_run.store(false, Ordering::SeqCst);
+        self.server.kill().await
+    }
+
+    /// Stop, then start.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn restart(&self) -> Result<(), EnvironmentError> {
+        self.stop().await?;
+        self.start().await
+    }
+
+    /// Freezes it: connections stay open, nothing answers.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn pause(&self) -> Result<(), EnvironmentError> {
+        self.paused.store(true, Ordering::SeqCst);
+        self.server.pause().await
+    }
+
+    /// Thaws it.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn resume(&self) -> Result<(), EnvironmentError> {
+        self.server.resume().await?;
+        self.paused.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Stops it, puts another KeyDB on the same data and address, and starts that.
+    ///
+    /// # Errors
+    /// The other KeyDB cannot run here, or the testbed did not carry it out.
+    pub async fn replace(&self, keydb: KeydbSpec) -> Result<(), EnvironmentError> {
+        self.stop().await?;
+        self.server.replace(Program::Keydb(keydb), self.config.clone()).await?;
+        self.start().await
+    }
+
+    /// A new connection to it.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`].
+    pub async fn client(&self) -> Result<Client, ClientError> {
+        self.client_with(Timeouts::PATIENT).await
+    }
+
+    /// A new connection to it with these time-outs.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`].
+    pub async fn client_with(&self, timeouts: Timeouts) -> Result<Client, ClientError> {
+        connect(self.server.as_ref(), self.password.as_deref(), timeouts).await
+    }
+
+    /// Its INFO, all sections, over a connection of its own.
+    ///
+    /// # Errors
+    /// It does not answer within a glance's time.
+    pub async fn info(&self) -> Result<Info, ClientError> {
+        let mut client = self.client_with(Timeouts::GLANCE).await?;
+        let text: String = client.query(redis::cmd("INFO").arg("all")).await?;
+        Ok(Info::parse(&text))
+    }
+
+    /// Its ROLE.
+    ///
+    /// # Errors
+    /// It does not answer within a glance's time.
+    pub async fn role(&self) -> Result<RoleReply, ClientError> {
+        let mut client = self.client_with(Timeouts::GLANCE).await?;
+        let reply: redis::Value = client.query(&redis::cmd("ROLE")).await?;
+        Ok(RoleReply::parse(&reply))
+    }
+
+    /// Everything it logged since it was created.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn log(&self) -> Result<String, EnvironmentError> {
+        self.server.log().await
+    }
+
+    /// How its testbed sees it.
+    ///
+    /// # Errors
+    /// The testbed does not answer.
+    pub async fn status(&self) -> Result<Status, EnvironmentError> {
+        self.server.status().await
+    }
+}
+
+/// Connects to where `server` is reached now.
+pub(super) async fn connect(
+    server: &dyn Server,
+    password: Option<&str>,
+    timeouts: Timeouts,
+) -> Result<Client, ClientError> {
+    let address = server.endpoint(Port::Service).await.map_err(|error| ClientError::NotSent {
+        address: "a server without an address".to_owned(),
+        cause: error.to_string(),
+    })?;
+    Client::connect(address, password, timeouts).await
+}

@@ -1,0 +1,108 @@
+//! HAProxy of a cluster: a client through it, and its admin socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::client::{Client, ClientError, Timeouts};
+use super::haproxy_stat::{self, ServerStat};
+use super::node::connect;
+use crate::testbed::{EnvironmentError, Port, Server};
+
+/// How long the admin socket may take to answer.
+const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long SIGTERM may take.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// The proxy of a cluster.
+#[derive(Debug)]
+pub struct Proxy {
+    server: Arc<dyn Server>,
+    password: Option<String>,
+    backends: Vec<String>,
+}
+
+impl Proxy {
+    pub(super) fn new(
+        server: Arc<dyn Server>,
+        password: Option<String>,
+        backends: Vec<String>,
+    ) -> Self {
+        Self { server, password, backends }
+    }
+
+    /// The testbed's view of it.
+    pub fn server(&self) -> &dyn Server {
+        self.server.as_ref()
+    }
+
+    /// The names of the primaries it balances over.
+    pub fn backends(&self) -> &[String] {
+        &self.backends
+    }
+
+    /// A new connection through it, to whichever primary it picks.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`].
+    pub async fn client(&self) -> Result<Client, ClientError> {
+        self.client_with(Timeouts::PATIENT).await
+    }
+
+    /// A new connection through it with these time-outs.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`].
+    pub async fn client_with(&self, timeouts: Timeouts) -> Result<Client, ClientError> {
+        connect(self.server.as_ref(), self.password.as_deref(), timeouts).await
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// The testbed refused.
+    pub async fn start(&self) -> Result<(), EnvironmentError> {
+        self.server.start().await
+    }
+
+    /// Stops it; every session through it breaks.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn stop(&self) -> Result<(), EnvironmentError> {
+        self.server.stop(GRACE).await
+    }
+
+    /// Sends one line to the admin socket and returns the answer.
+    ///
+    /// # Errors
+    /// The socket does not answer in time; the text says why.
+    pub async fn admin(&self, line: &str) -> Result<String, String> {
+        let address = self.server.endpoint(Port::Admin).await.map_err(|error| error.to_string())?;
+        let exchange = async {
+            let mut stream = TcpStream::connect(address).await?;
+            stream.write_all(format!("{line}\n").as_bytes()).await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            std::io::Result::Ok(answer)
+        };
+        match timeout(ADMIN_TIMEOUT, exchange).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(format!("HAProxy's admin socket: {error}")),
+            Err(_) => Err("HAProxy's admin socket does not answer".to_owned()),
+        }
+    }
+
+    /// What it thinks of its primaries, in the order of its configuration.
+    ///
+    /// # Errors
+    /// The admin socket does not answer, or not with statistics.
+    pub async fn backend_stats(&self) -> Result<Vec<ServerStat>, String> {
+        let answer = self.admin("show stat").await?;
+        let stats = haproxy_stat::parse(&answer).map_err(|error| error.to_string())?;
+        Ok(stats.into_iter().filter(|stat| self.backends.contains(&stat.server)).collect())
+    }
+}

@@ -1,0 +1,240 @@
+//! What exactly a run ran against, as the servers themselves report it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
+
+use crate::cluster::info::Info;
+use crate::cluster::{Client, Timeouts};
+use crate::spec::{HaproxySpec, KeydbSpec};
+use crate::testbed::{
+    EnvironmentError, Port, Program, Seat, Server, ServerPlan, Site, Status, Testbed,
+};
+
+/// How long a lone server may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// What a run ran against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// `docker` or `process`.
+    pub testbed: String,
+    /// The KeyDB server.
+    pub keydb: KeydbIdentity,
+    /// The proxy.
+    pub haproxy: HaproxyIdentity,
+}
+
+/// A KeyDB server by its own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeydbIdentity {
+    /// The SPEC it was started from.
+    pub spec: String,
+    /// `redis_version` in its INFO.
+    pub version: String,
+    /// `redis_git_sha1` in its INFO.
+    pub git_sha1: String,
+    /// `redis_build_id` in its INFO.
+    pub build_id: String,
+    /// SHA-256 of the file it was started from, in hex.
+    pub sha256: String,
+}
+
+/// HAProxy by its own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HaproxyIdentity {
+    /// The SPEC it was started from.
+    pub spec: String,
+    /// `Version` in its `show info`.
+    pub version: String,
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "testbed {}, KeyDB {} ({}, sha256 {}), HAProxy {}",
+            self.testbed,
+            self.keydb.version,
+            self.keydb.spec,
+            self.keydb.sha256.get(..12).unwrap_or(&self.keydb.sha256),
+            self.haproxy.version
+        )
+    }
+}
+
+const KEYDB: &str = "probe";
+const PROXY: &str = "probe-proxy";
+
+impl Identity {
+    /// Starts one bare server of each kind, asks it, and removes it.
+    ///
+    /// # Errors
+    /// A server does not start or answer, or it is not KeyDB.
+    pub(super) async fn probe(
+        testbed: &dyn Testbed,
+        keydb: &KeydbSpec,
+        haproxy: &HaproxySpec,
+    ) -> Result<Self, EnvironmentError> {
+        let seat =
+            |name: &str, admin| Seat { name: name.to_owned(), host_port: None, admin };
+        let site = testbed.open(&[seat(PROXY, true), seat(KEYDB, false)]).await?;
+        let asked =
+            tokio::try_join!(ask_keydb(site.as_ref(), keydb), ask_haproxy(site.as_ref(), haproxy));
+        let closing = Arc::clone(&site);
+        let _ = tokio::task::spawn_blocking(move || closing.close()).await;
+        let (keydb, haproxy) = asked?;
+        Ok(Self { testbed: testbed.kind().to_string(), keydb, haproxy })
+    }
+}
+
+async fn ask_keydb(site: &dyn Site, spec: &KeydbSpec) -> Result<KeydbIdentity, EnvironmentError> {
+    let listens = site.listens_on(KEYDB, Port::Service);
+    let config = format!(
+        "bind {}\nport {}\nprotected-mode no\nsave \"\"\nlogfile \"\"\ndir \"{}\"\n",
+        listens.ip(),
+        listens.port(),
+        site.data_dir(KEYDB)
+    );
+    let program = Program::Keydb(spec.clone());
+    let server = start(site, KEYDB, &program, config).await?;
+    let mut client = answering(server.as_ref(), &program, || async {
+        let address = server.endpoint(Port::Service).await.map_err(|error| error.to_string())?;
+        let mut client = Client::connect(address, None, Timeouts::GLANCE)
+            .await
+            .map_err(|error| error.to_string())?;
+        client
+            .query::<String>(&redis::cmd("PING"))
+            .await
+            .map(|_| client)
+            .map_err(|error| error.to_string())
+    })
+    .await?;
+    let failed =
+        |error| EnvironmentError::new(format!("{program} does not say what it is: {error}"));
+    let text: String = client.query(redis::cmd("INFO").arg("server")).await.map_err(failed)?;
+    let info = Info::parse(&text);
+    let version = info.version().unwrap_or("an unknown version").to_owned();
+    let active: Vec<String> = client
+        .query(redis::cmd("CONFIG").arg("GET").arg("active-replica"))
+        .await
+        .map_err(failed)?;
+    if active.is_empty() {
+        return Err(EnvironmentError::new(format!(
+            "{program} is not KeyDB: it calls itself version {version} and knows no active-replica; name a KeyDB server"
+        )));
+    }
+    let sha256 = server.binary_sha256(info.executable().unwrap_or_default()).await?;
+    Ok(KeydbIdentity {
+        spec: spec.to_string(),
+        git_sha1: info.field("redis_git_sha1").unwrap_or_default().to_owned(),
+        build_id: info.build_id().unwrap_or_default().to_owned(),
+        version,
+        sha256,
+    })
+}
+
+async fn ask_haproxy(
+    site: &dyn Site,
+    spec: &HaproxySpec,
+) -> Result<HaproxyIdentity, EnvironmentError> {
+    let (service, admin) =
+        (site.listens_on(PROXY, Port::Service), site.listens_on(PROXY, Port::Admin));
+    let config = format!(
+        "global\n    maxconn 100\n    stats socket ipv4@{admin} level admin\ndefaults\n    mode tcp\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\nlisten probe\n    bind {service}\n"
+    );
+    let program = Program::Haproxy(spec.clone());
+    let server = start(site, PROXY, &program, config).await?;
+    let version = answering(server.as_ref(), &program, || async {
+        let address = server.endpoint(Port::Admin).await.map_err(|error| error.to_string())?;
+        let ask = async {
+            let mut stream = tokio::net::TcpStream::connect(address).await?;
+            stream.write_all(b"show info\n").await?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await?;
+            std::io::Result::Ok(answer)
+        };
+        let answer = ask.await.map_err(|error| error.to_string())?;
+        let version = answer.lines().find_map(|line| line.strip_prefix("Version: "));
+        version.map(str::to_owned).ok_or_else(|| "its admin socket names no version".to_owned())
+    })
+    .await?;
+    Ok(HaproxyIdentity { spec: spec.to_string(), version })
+}
+
+async fn start(
+    site: &dyn Site,
+    name: &str,
+    program: &Program,
+    config: String,
+) -> Result<Arc<dyn Server>, EnvironmentError> {
+    let plan = ServerPlan { name: name.to_owned(), program: program.clone(), config };
+    let server = site.create(plan).await?;
+    server.start().await?;
+    Ok(server)
+}
+
+/// Waits until a lone server answers; one that has ended, or never answers, is an error.
+async fn answering<T, F, Fut>(
+    server: &dyn Server,
+    program: &Program,
+    mut ask: F,
+) -> Result<T, EnvironmentError>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, String>>,
+{
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = match ask().await {
+            Ok(answer) => return Ok(answer),
+            Err(seen) => seen,
+        };
+        if let status @ Status::Ended(_) = server.status().await? {
+            return Err(EnvironmentError::new(format!(
+                "{program} {status} instead of serving; it said: {}",
+                last_words(&server.log().await?)
+            )));
+        }
+        if Instant::now() >= deadline {
+            return Err(EnvironmentError::new(format!(
+                "{program} does not answer within {} s: {seen}; it said: {}",
+                PATIENCE.as_secs(),
+                last_words(&server.log().await?)
+            )));
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+/// The last few lines of a server's log, on one line, without the time stamps that open them.
+pub(crate) fn last_words(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    if lines.is_empty() {
+        return "nothing".to_owned();
+    }
+    let tail: Vec<&str> = lines[lines.len().saturating_sub(4)..]
+        .iter()
+        .map(|line| {
+            line.split_once(" # ").or(line.split_once(" * ")).map_or(*line, |(_, text)| text)
+        })
+        .collect();
+    tail.join(" | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_words;
+
+    #[test]
+    fn last_words_lose_their_time_stamps() {
+        let log = "1:M 22 Nov 2026 22:41:26.631 # Bad directive\n\nplain\n";
+        assert_eq!(last_words(log), "Bad directive | plain");
+        assert_eq!(last_words("\n"), "nothing");
+    }
+}

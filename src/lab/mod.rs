@@ -1,0 +1,74 @@
+//! A lab: a testbed together with the programs a run uses there, probed and named.
+
+mod identity;
+mod select;
+
+use std::sync::Arc;
+
+pub(crate) use identity::last_words;
+pub use identity::{HaproxyIdentity, Identity, KeydbIdentity};
+
+use crate::settings::Settings;
+use crate::spec::{HaproxySpec, KeydbSpec};
+use crate::testbed::{EnvironmentError, Testbed};
+
+/// A testbed with a KeyDB and an HAProxy that were seen to run there.
+#[derive(Debug, Clone)]
+pub struct Lab {
+    testbed: Arc<dyn Testbed>,
+    keydb: KeydbSpec,
+    haproxy: HaproxySpec,
+    identity: Identity,
+    seed: u64,
+}
+
+impl Lab {
+    /// Takes the testbed that the settings ask for, or the best that is here, removes what dead
+    /// runs left there, and asks the servers who they are.
+    ///
+    /// # Errors
+    /// Nothing that fits the settings can run here; the text says what is missing and the mend.
+    pub async fn open(settings: &Settings) -> Result<Self, EnvironmentError> {
+        let chosen = select::select(settings).await?;
+        chosen.testbed.sweep(false).await?;
+        let identity =
+            Identity::probe(chosen.testbed.as_ref(), &chosen.keydb, &chosen.haproxy).await?;
+        Ok(Self {
+            testbed: chosen.testbed,
+            keydb: chosen.keydb,
+            haproxy: chosen.haproxy,
+            identity,
+            seed: settings.seed.unwrap_or_else(rand::random),
+        })
+    }
+
+    /// Where clusters run.
+    pub fn testbed(&self) -> &dyn Testbed {
+        self.testbed.as_ref()
+    }
+
+    /// The KeyDB of every node that does not name its own.
+    pub fn keydb(&self) -> &KeydbSpec {
+        &self.keydb
+    }
+
+    /// The HAProxy of every proxy.
+    pub fn haproxy(&self) -> &HaproxySpec {
+        &self.haproxy
+    }
+
+    /// What the servers say they are.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The seed of everything that is drawn by chance.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The first line of every run: testbed, versions as the servers report them, seed.
+    pub fn first_line(&self) -> String {
+        format!("{}, seed {}", self.identity, self.seed)
+    }
+}

@@ -1,0 +1,12 @@
+//! What must be true of a cluster, one file each. Scenarios name properties, they don't
+//! reimplement them.
+
+pub mod agreement;
+pub mod failover;
+pub mod health;
+pub mod log_rules;
+pub mod read_only;
+pub mod replids;
+pub mod resync;
+pub mod survival;
+pub mod visible;

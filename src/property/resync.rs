@@ -1,0 +1,111 @@
+//! How nodes synchronised: full or partial, and how much went over the wire.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::Result;
+
+use crate::cluster::Cluster;
+
+/// What each live node has served so far, to tell afterwards what a restart cost.
+#[derive(Debug, Clone)]
+pub struct Before {
+    served: BTreeMap<String, Served>,
+    log_lengths: BTreeMap<String, usize>,
+}
+
+/// What a node has served to those that replicate it, since its start (`sync_full`,
+/// `sync_partial_ok` in INFO stats).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Served {
+    full: i64,
+    partial: i64,
+}
+
+/// What was synchronised between two moments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Resyncs {
+    /// Full resynchronisations, all nodes together.
+    pub full: i64,
+    /// Accepted partial ones.
+    pub partial: i64,
+    /// Bytes of RDB files and backlogs sent, as the logs have them.
+    pub bytes: u64,
+}
+
+impl fmt::Display for Resyncs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} full and {} partial resyncs, {} bytes", self.full, self.partial, self.bytes)
+    }
+}
+
+/// Takes note of what every live node has served, before `restarted` is started again: what that
+/// node counts begins at zero.
+///
+/// # Errors
+/// A node does not answer.
+pub async fn before(cluster: &Cluster) -> Result<Before> {
+    let mut before = Before { served: served(cluster).await?, log_lengths: BTreeMap::new() };
+    for node in cluster.nodes() {
+        before.log_lengths.insert(node.name().to_owned(), node.log().await?.len());
+    }
+    Ok(before)
+}
+
+/// What was synchronised since `before`.
+///
+/// # Errors
+/// A node does not answer.
+pub async fn since(cluster: &Cluster, before: &Before) -> Result<Resyncs> {
+    let mut resyncs = Resyncs::default();
+    for (name, now) in served(cluster).await? {
+        let then = before.served.get(&name).copied().unwrap_or_default();
+        resyncs.full += (now.full - then.full).max(0);
+        resyncs.partial += (now.partial - then.partial).max(0);
+    }
+    for node in cluster.nodes() {
+        let log = node.log().await?;
+        let from = before.log_lengths.get(node.name()).copied().unwrap_or(0);
+        resyncs.bytes += bytes_in(log.get(from..).unwrap_or_default());
+    }
+    Ok(resyncs)
+}
+
+async fn served(cluster: &Cluster) -> Result<BTreeMap<String, Served>> {
+    let mut served = BTreeMap::new();
+    for node in cluster.live() {
+        let info = node.info().await?;
+        let count = |field| info.stat(field).unwrap_or(0);
+        let counts = Served { full: count("sync_full"), partial: count("sync_partial_ok") };
+        served.insert(node.name().to_owned(), counts);
+    }
+    Ok(served)
+}
+
+/// The bytes that a log says were received as an RDB or sent from a backlog.
+fn bytes_in(log: &str) -> u64 {
+    let number_after = |line: &str, before: &str| -> Option<u64> {
+        let rest = line.split_once(before)?.1;
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    };
+    log.lines()
+        .filter_map(|line| {
+            number_after(line, "sync: receiving ")
+                .or_else(|| number_after(line, "accepted. Sending "))
+        })
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_full_and_partial_resyncs_are_summed() {
+        let log = "1:S * MASTER <-> REPLICA sync: receiving 212 bytes from master to disk\n\
+                   1:S * Partial resynchronization request from 127.0.0.1:1 accepted. Sending 100 bytes of backlog starting from offset 5.\n\
+                   1:S * MASTER <-> REPLICA sync: Finished with success\n";
+        assert_eq!(bytes_in(log), 312);
+    }
+}

@@ -1,0 +1,143 @@
+//! Acknowledged writes survive, but for what asynchronous replication allows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use crate::history::{History, Write};
+
+/// How long before a stop a write may have been acknowledged and still be lost with the node that
+/// acknowledged it. Replication is asynchronous; the slowest propagation that was measured under a
+/// paced load is 36 ms.
+pub const LAG_WINDOW: Duration = Duration::from_secs(1);
+
+/// What an event at the node that acknowledged a write allows to be lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    /// Nothing: the node kept its data, or was merely paused.
+    Nothing,
+    /// What was acknowledged within [`LAG_WINDOW`] before this moment: the node is gone, or came
+    /// back without its memory.
+    LagBefore(Duration),
+}
+
+impl Allowance {
+    fn covers(self, write: &Write) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::LagBefore(event) => {
+                write.completed <= event && write.completed + LAG_WINDOW >= event
+            }
+        }
+    }
+}
+
+/// The acknowledged writes that are missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// How many writes were acknowledged.
+    pub acknowledged: usize,
+    /// Missing somewhere, as asynchronous replication allows.
+    pub allowed: BTreeSet<String>,
+    /// Missing although nothing allows it, with the nodes that lack them.
+    pub forbidden: BTreeMap<String, Vec<String>>,
+}
+
+/// Looks for every acknowledged write among the keys that each node has.
+pub fn losses(
+    history: &History,
+    present: &BTreeMap<String, BTreeSet<String>>,
+    allowances: &[Allowance],
+) -> Losses {
+    let mut losses =
+        Losses { acknowledged: history.acknowledged().count(), ..Losses::default() };
+    for (node, keys) in present {
+        for write in history.missing(keys) {
+            if allowances.iter().any(|allowance| allowance.covers(write)) {
+                losses.allowed.insert(write.key.clone());
+            } else {
+                losses.forbidden.entry(write.key.clone()).or_default().push(node.clone());
+            }
+        }
+    }
+    losses
+}
+
+impl Losses {
+    /// `Ok` if nothing is missing that must be there; else the first few keys and where.
+    ///
+    /// # Errors
+    /// The sentence that says what is missing.
+    pub fn verdict(&self) -> Result<String, String> {
+        if self.forbidden.is_empty() {
+            let allowed = match self.allowed.len() {
+                0 => String::new(),
+                n => format!(", {n} lost within the lag window before the stop"),
+            };
+            return Ok(format!("0 of {} acknowledged writes missing{allowed}", self.acknowledged));
+        }
+        let first: Vec<_> = self
+            .forbidden
+            .iter()
+            .take(3)
+            .map(|(key, nodes)| format!("{key} not on {}", nodes.join(" ")))
+            .collect();
+        Err(format!(
+            "{} of {} acknowledged writes missing: {}",
+            self.forbidden.len(),
+            self.acknowledged,
+            first.join("; ")
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::history::Fate;
+
+    fn write(key: &str, seconds: f64, fate: Fate) -> Write {
+        Write {
+            client: 0,
+            key: key.to_owned(),
+            invoked: Duration::from_secs_f64(seconds),
+            completed: Duration::from_secs_f64(seconds),
+            fate,
+            error: None,
+        }
+    }
+
+    fn judged(allowances: &[Allowance]) -> Losses {
+        let history = History {
+            writes: vec![
+                write("early", 1.0, Fate::Ok),
+                write("late", 4.5, Fate::Ok),
+                write("after", 5.5, Fate::Ok),
+                write("maybe", 5.0, Fate::Unknown),
+            ],
+            length: Duration::from_secs(6),
+        };
+        let present = BTreeMap::from([("p2".to_owned(), BTreeSet::from(["after".to_owned()]))]);
+        losses(&history, &present, allowances)
+    }
+
+    #[test]
+    fn survival_stop_with_lag_allowed_early_loss_is_forbidden() {
+        let losses = judged(&[Allowance::LagBefore(Duration::from_secs(5))]);
+        assert_eq!(losses.allowed, BTreeSet::from(["late".to_owned()]));
+        assert_eq!(losses.forbidden.keys().collect::<Vec<_>>(), ["early"]);
+        assert!(losses.verdict().expect_err("broken").contains("early not on p2"));
+    }
+
+    #[test]
+    fn survival_pause_allows_nothing() {
+        let losses = judged(&[Allowance::Nothing]);
+        assert_eq!(losses.forbidden.len(), 2);
+    }
+
+    #[test]
+    fn survival_unacknowledged_writes_are_nobodys_loss() {
+        let losses = judged(&[]);
+        assert!(!losses.forbidden.contains_key("maybe"));
+        assert_eq!(losses.acknowledged, 3);
+    }
+}

@@ -1,0 +1,88 @@
+//! The scenarios. One file each; to add one, write the file and put its name into the list below.
+//!
+//! A scenario says which promise it is about and where that promise is made, which cluster it
+//! needs, and what it does there. What it finds goes through [`Trial`].
+
+mod trial;
+
+use futures_util::future::BoxFuture;
+
+pub use trial::{Broken, Trial};
+
+use crate::cluster::Order;
+use crate::topology::{Topology, TopologyError};
+
+/// Declares the modules and the table of all scenarios at once.
+macro_rules! scenarios {
+    ($($module:ident),* $(,)?) => {
+        $(mod $module;)*
+        /// Every scenario, in the order of the guide.
+        pub fn all() -> &'static [&'static Scenario] {
+            &[$(&$module::SCENARIO),*]
+        }
+    };
+}
+
+scenarios![
+    write_reaches_all,
+    either_primary,
+    split_replids,
+    primary_lost,
+    primary_returns,
+    alternating_stops,
+    read_only_replicas,
+    replica_restarts,
+    proxy_restarts,
+    cold_start,
+];
+
+/// One scenario.
+pub struct Scenario {
+    /// Its name on the command line, for example `primary-lost`.
+    pub name: &'static str,
+    /// What happens, in a few words.
+    pub title: &'static str,
+    /// The promise, as a sentence.
+    pub promise: &'static str,
+    /// Where the promise is made: the guide, a KeyDB documentation page, an upstream issue.
+    pub source: &'static str,
+    /// Seconds that one variant takes, roughly.
+    pub seconds: u32,
+    /// The names of its variants; one empty name when there is only one.
+    pub variants: &'static [&'static str],
+    /// In which order its cluster is started.
+    pub order: Order,
+    /// The cluster a variant needs.
+    pub topology: fn(variant: &str) -> Result<Topology, TopologyError>,
+    /// What it does. An error ends the trial: see [`Trial`] for what it then says.
+    pub run: for<'a> fn(&'a Trial) -> BoxFuture<'a, anyhow::Result<()>>,
+}
+
+impl std::fmt::Debug for Scenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scenario").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The guide's cluster: what most scenarios run on.
+fn reference(_variant: &str) -> Result<Topology, TopologyError> {
+    Topology::active_active().replicas(3).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_every_topology_builds() {
+        let names: BTreeSet<_> = all().iter().map(|scenario| scenario.name).collect();
+        assert_eq!(names.len(), all().len());
+        for scenario in all() {
+            assert!(!scenario.variants.is_empty(), "{}", scenario.name);
+            for variant in scenario.variants {
+                assert!((scenario.topology)(variant).is_ok(), "{}/{variant}", scenario.name);
+            }
+        }
+    }
+}

@@ -1,1 +1,0 @@
-//! What exactly a run ran against, as the servers report it.

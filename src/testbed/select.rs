@@ -1,1 +1,0 @@
-//! Which testbed a run takes.

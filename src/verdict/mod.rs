@@ -1,0 +1,139 @@
+//! What a run says of a promise, and what was expected.
+
+pub mod exit;
+pub mod expectation;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// The three answers. In the order of their weight when several are put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The promise was exercised and kept.
+    Holds,
+    /// The run did not exercise the promise.
+    Inconclusive,
+    /// The promise was broken.
+    Broken,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Holds => "holds",
+            Self::Inconclusive => "inconclusive",
+            Self::Broken => "broken",
+        })
+    }
+}
+
+/// What one check of one trial found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The check's name within its scenario; expectations refer to it.
+    pub check: String,
+    /// The promise, as a sentence.
+    pub promise: String,
+    /// The answer.
+    pub verdict: Verdict,
+    /// What was seen, in one sentence.
+    pub evidence: String,
+    /// The state of every node, where the promise was broken or a wait ran out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub state: String,
+}
+
+/// A number that was measured on the way. No verdict depends on one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Measure {
+    /// What was measured.
+    pub name: String,
+    /// How much of it.
+    pub value: f64,
+    /// In which unit: `s`, `ms`, `keys`, `bytes`, ...
+    pub unit: String,
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = if self.value.fract() == 0.0 { 0 } else { 2 };
+        write!(f, "{} {:.decimals$} {}", self.name, self.value, self.unit)
+    }
+}
+
+/// Everything one trial (one scenario, one variant, one cluster) gave.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The variant's name; empty when there is only one.
+    pub variant: String,
+    /// In the order in which the checks were made.
+    pub findings: Vec<Finding>,
+    /// In the order in which they were taken.
+    pub measures: Vec<Measure>,
+    /// The numbers that matter most, on one line.
+    pub headline: String,
+    /// Wall-clock seconds, start and removal of the cluster included.
+    pub seconds: f64,
+    /// Why the machine kept the trial from being made; then there is no verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+}
+
+impl Outcome {
+    /// `scenario`, or `scenario/variant`.
+    pub fn id(&self) -> String {
+        trial_id(&self.scenario, &self.variant)
+    }
+
+    /// Broken if any finding is; else inconclusive if any is, or if there is none at all.
+    pub fn verdict(&self) -> Verdict {
+        self.findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Inconclusive)
+    }
+}
+
+/// `scenario`, or `scenario/variant`.
+pub fn trial_id(scenario: &str, variant: &str) -> String {
+    if variant.is_empty() { scenario.to_owned() } else { format!("{scenario}/{variant}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    pub(super) fn outcome(verdicts: &[Verdict]) -> Outcome {
+        let findings = verdicts
+            .iter()
+            .enumerate()
+            .map(|(number, verdict)| Finding {
+                check: format!("check{number}"),
+                promise: String::new(),
+                verdict: *verdict,
+                evidence: String::new(),
+                state: String::new(),
+            })
+            .collect();
+        Outcome {
+            scenario: "s".to_owned(),
+            variant: "v".to_owned(),
+            findings,
+            measures: Vec::new(),
+            headline: String::new(),
+            seconds: 0.0,
+            environment: None,
+        }
+    }
+
+    #[rstest]
+    #[case::nothing_was_checked(&[], Verdict::Inconclusive)]
+    #[case::all_hold(&[Verdict::Holds, Verdict::Holds], Verdict::Holds)]
+    #[case::one_unclear(&[Verdict::Holds, Verdict::Inconclusive], Verdict::Inconclusive)]
+    #[case::broken_outweighs(&[Verdict::Inconclusive, Verdict::Broken, Verdict::Holds], Verdict::Broken)]
+    fn the_worst_finding_is_the_verdict(#[case] findings: &[Verdict], #[case] verdict: Verdict) {
+        assert_eq!(outcome(findings).verdict(), verdict);
+    }
+}

@@ -1,0 +1,110 @@
+//! Waiting on conditions: with a deadline, and with what was seen when it passed.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::cluster::Cluster;
+
+/// How long conditions on real servers are waited for. Generous: no verdict depends on how fast
+/// the machine is.
+pub const DEADLINE: Duration = Duration::from_secs(90);
+
+/// The first pause between two looks; it doubles up to [`LONGEST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// A condition that did not come true in time.
+#[derive(Debug, Clone, thiserror::Error)]
+pub struct Unmet {
+    /// What was waited for.
+    pub what: String,
+    /// For how long.
+    pub waited: Duration,
+    /// What the last look saw instead.
+    pub last: String,
+    /// Every node as it was when the deadline passed: role, replid, links, offsets, last log lines.
+    pub state: String,
+}
+
+impl fmt::Display for Unmet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not within {:.0} s: {}; last seen: {}", self.waited.as_secs_f64(), self.what, self.last)
+    }
+}
+
+/// Looks again and again until `probe` gives a value. `Err` from the probe says what it saw
+/// instead.
+///
+/// # Errors
+/// [`Unmet`] once `deadline` has passed, with the state of every node.
+pub async fn eventually<T, F, Fut>(
+    cluster: &Cluster,
+    what: &str,
+    deadline: Duration,
+    mut probe: F,
+) -> Result<T, Unmet>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, String>>,
+{
+    let start = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let seen = match probe().await {
+            Ok(value) => return Ok(value),
+            Err(seen) => seen,
+        };
+        if start.elapsed() >= deadline {
+            return Err(Unmet {
+                what: what.to_owned(),
+                waited: start.elapsed(),
+                last: seen,
+                state: cluster.observe().await.to_string(),
+            });
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+/// Like [`eventually`], but the condition must hold at every look for as long as `steady`: a
+/// corrupt replication stream shows as up, down, up within two seconds (measured).
+///
+/// # Errors
+/// [`Unmet`] once `deadline` has passed without such a stretch.
+pub async fn steadily<F, Fut>(
+    cluster: &Cluster,
+    what: &str,
+    steady: Duration,
+    deadline: Duration,
+    mut probe: F,
+) -> Result<(), Unmet>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<(), String>>,
+{
+    let mut since = None;
+    eventually(cluster, what, deadline, || {
+        let look = probe();
+        let since = &mut since;
+        let seen = async move {
+            match look.await {
+                Ok(()) => {
+                    let first = *since.get_or_insert_with(Instant::now);
+                    if first.elapsed() >= steady {
+                        return Ok(());
+                    }
+                    Err(format!("it holds since {:.1} s", first.elapsed().as_secs_f64()))
+                }
+                Err(seen) => {
+                    *since = None;
+                    Err(seen)
+                }
+            }
+        };
+        seen
+    })
+    .await
+}

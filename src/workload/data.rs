@@ -1,0 +1,32 @@
+//! A data set of every kind that comparison covers, for scenarios that need something to lose.
+
+use crate::cluster::{Client, ClientError};
+
+/// Writes keys of all types, with and without TTL, in databases 0 and 1, through one connection.
+/// Keys begin with `prefix`. Leaves the connection in database 0.
+///
+/// # Errors
+/// The server does not answer or refuses.
+pub async fn write_mixed_data(
+    client: &mut Client,
+    prefix: &str,
+    count: usize,
+) -> Result<(), ClientError> {
+    for database in [0, 1] {
+        client.select(database).await?;
+        let mut pipe = redis::pipe();
+        for n in 0..count {
+            let key = |kind: &str| format!("{prefix}:{kind}:{n}");
+            pipe.cmd("SET").arg(key("string")).arg(format!("value {n}")).ignore();
+            pipe.cmd("SET").arg(key("ttl")).arg(n).arg("EX").arg(100_000).ignore();
+            pipe.cmd("INCRBY").arg(key("counter")).arg(n).ignore();
+            pipe.cmd("RPUSH").arg(key("list")).arg("a").arg("b").arg(n).ignore();
+            pipe.cmd("SADD").arg(key("set")).arg("a").arg("b").arg(n).ignore();
+            pipe.cmd("HSET").arg(key("hash")).arg("field").arg(n).ignore();
+            pipe.cmd("HSET").arg(key("hash")).arg("other").arg("x").ignore();
+            pipe.cmd("ZADD").arg(key("zset")).arg(n).arg("member").ignore();
+        }
+        client.pipeline::<()>(&pipe).await?;
+    }
+    client.select(0).await
+}

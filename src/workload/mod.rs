@@ -1,0 +1,7 @@
+//! Traffic on a cluster. Each kind records what it did as a [`crate::history`].
+
+mod data;
+mod write_stream;
+
+pub use data::write_mixed_data;
+pub use write_stream::WriteStream;

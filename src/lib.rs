@@ -3,6 +3,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod cleanup;
+pub mod cluster;
+pub mod property;
 pub mod run;
 pub mod spec;
 pub mod testbed;

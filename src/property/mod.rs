@@ -1,0 +1,3 @@
+//! What a run must satisfy.
+
+pub mod log_rules;

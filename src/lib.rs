@@ -1,9 +1,25 @@
-//! Tells a team whether *their* KeyDB, in *their* active-active topology, keeps its promises.
+//! Tells a team whether *their* KeyDB, in *their* active-active topology, keeps its promises, and
+//! whether an upgrade breaks them.
+//!
+//! Data flows one way: a [`topology`] is a value; a [`testbed`] gives it a place; a [`cluster`]
+//! runs there; a [`scenario`] works on it with [`workload`], records a [`history`] and names
+//! [`property`]s; what it finds becomes a [`verdict`], which a [`report`] shows.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod check;
 pub mod cleanup;
+pub mod cluster;
+pub mod history;
+pub mod lab;
+pub mod property;
+pub mod report;
 pub mod run;
+pub mod scenario;
+pub mod settings;
 pub mod spec;
 pub mod testbed;
 pub mod topology;
+pub mod verdict;
+pub mod wait;
+pub mod workload;

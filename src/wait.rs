@@ -1,6 +1,7 @@
 //! Waiting on conditions: with a deadline, and with what was seen when it passed.
 
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -85,26 +86,24 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<(), String>>,
 {
-    let mut since = None;
+    let since: Mutex<Option<Instant>> = Mutex::new(None);
+    let since = &since;
     eventually(cluster, what, deadline, || {
         let look = probe();
-        let since = &mut since;
-        let seen = async move {
-            match look.await {
-                Ok(()) => {
-                    let first = *since.get_or_insert_with(Instant::now);
-                    if first.elapsed() >= steady {
-                        return Ok(());
-                    }
-                    Err(format!("it holds since {:.1} s", first.elapsed().as_secs_f64()))
-                }
-                Err(seen) => {
-                    *since = None;
-                    Err(seen)
-                }
+        async move {
+            let seen = look.await;
+            let mut since = since.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Err(seen) = seen {
+                *since = None;
+                return Err(seen);
             }
-        };
-        seen
+            let held = since.get_or_insert_with(Instant::now).elapsed();
+            if held >= steady {
+                Ok(())
+            } else {
+                Err(format!("it has held for {:.1} s", held.as_secs_f64()))
+            }
+        }
     })
     .await
 }

@@ -163,7 +163,7 @@ impl Node {
     pub async fn role(&self) -> Result<RoleReply, ClientError> {
         let mut client = self.client_with(Timeouts::GLANCE).await?;
         let reply: redis::Value = client.query(&redis::cmd("ROLE")).await?;
-        Ok(RoleReply::parse(&reply))
+        Ok(RoleReply::from(reply))
     }
 
     /// Everything it logged since it was created.

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::{Cluster, Node, Proxy, ready};
 use crate::lab::{Lab, last_words};
-use crate::testbed::{EnvironmentError, Port, Program, Seat, ServerPlan, Site, Status};
+use crate::testbed::{EnvironmentError, Port, Program, Seat, ServerPlan, Status};
 use crate::topology::render::{HostPort, NodePlace, ProxyPlace, haproxy_cfg, keydb_conf};
-use crate::topology::{PROXY, Topology, Upstream};
+use crate::topology::{NodeSpec, PROXY, ProxySpec, Topology, Upstream};
 use crate::wait::{DEADLINE, eventually};
 
 /// In which order servers are started.
@@ -97,7 +97,7 @@ impl Cluster {
         }
         let configs: Vec<String> = plans.iter().map(|plan| plan.config.clone()).collect();
         if let Some(proxy) = &cluster.topology.proxy {
-            let config = haproxy_cfg(&cluster.topology, proxy, &cluster.proxy_place())?;
+            let config = cluster.haproxy_cfg(proxy)?;
             let program = Program::Haproxy(lab.haproxy().clone());
             plans.push(ServerPlan { name: PROXY.to_owned(), program, config });
         }
@@ -121,7 +121,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    fn keydb_conf(&self, node: &crate::topology::NodeSpec) -> Result<String> {
+    fn keydb_conf(&self, node: &NodeSpec) -> Result<String> {
         let reach = |upstream: &Upstream| -> HostPort {
             let name = match upstream {
                 Upstream::Node(name) => name,
@@ -137,13 +137,15 @@ impl Cluster {
         Ok(keydb_conf(&self.topology, node, &place)?)
     }
 
-    fn proxy_place(&self) -> ProxyPlace<'_> {
-        ProxyPlace {
+    fn haproxy_cfg(&self, proxy: &ProxySpec) -> Result<String> {
+        let reach = |name: &str| -> HostPort { self.reached_at(name).into() };
+        let place = ProxyPlace {
             listens_on: self.site.listens_on(PROXY, Port::Service).into(),
             admin: self.site.listens_on(PROXY, Port::Admin).into(),
-            reach: &|name| self.reached_at(name).into(),
+            reach: &reach,
             resolver: None,
-        }
+        };
+        Ok(haproxy_cfg(&self.topology, proxy, &place)?)
     }
 
     async fn launch(&self, nodes: &[&Node], with_proxy: bool) -> Result<(), EnvironmentError> {

@@ -132,7 +132,7 @@ async fn ask_keydb(site: &dyn Site, spec: &KeydbSpec) -> Result<KeydbIdentity, E
     let sha256 = server.binary_sha256(info.executable().unwrap_or_default()).await?;
     Ok(KeydbIdentity {
         spec: spec.to_string(),
-        git_sha1: info.field("redis_git_sha1").unwrap_or_default().to_owned(),
+        git_sha1: info.get("redis_git_sha1").unwrap_or_default().to_owned(),
         build_id: info.build_id().unwrap_or_default().to_owned(),
         version,
         sha256,

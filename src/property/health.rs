@@ -27,7 +27,7 @@ async fn alive(trial: &Trial) {
 }
 
 async fn logs(trial: &Trial) {
-    let rules = match log_rules::shipped() {
+    let rules = match log_rules::built_in() {
         Ok(rules) => rules,
         Err(error) => {
             trial.inconclusive("logs", "logs hold no line that means trouble", error.to_string());
@@ -47,9 +47,9 @@ async fn logs(trial: &Trial) {
         lines += log.lines().count();
         let matches = log_rules::scan(&rules, &log);
         for found in matches.iter().filter(|found| found.severity == Severity::Broken) {
-            let first = found.lines.first().map_or("", |(_, line)| line.trim());
+            let first = found.lines.first().map_or("", |line| line.text.trim());
             trial.check(
-                &format!("log:{}", found.id),
+                &format!("log:{}", found.rule),
                 &format!("no log says: {}", found.what),
                 Err::<&str, _>(format!("{} × on {}: {first}", found.count, node.name())),
             );

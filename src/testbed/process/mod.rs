@@ -21,6 +21,7 @@ use self::server::ProcessServer;
 use super::{
     EnvironmentError, Port, Program, Seat, Server, ServerPlan, Site, Testbed, TestbedKind,
 };
+use crate::cleanup;
 use crate::run::{self, Run};
 
 /// Runs servers as child processes.
@@ -46,13 +47,18 @@ impl Testbed for ProcessTestbed {
             servers: Mutex::new(BTreeMap::new()),
             _run: run,
         };
+        let site = Arc::new(site);
+        let as_site: Arc<dyn Site> = Arc::clone(&site) as Arc<dyn Site>;
+        if !cleanup::remember(&as_site) {
+            return Err(EnvironmentError::new("the run is ending: nothing new is started"));
+        }
         for seat in seats {
             let data = site.server_dir(&seat.name).join(DATA);
             fs::create_dir_all(&data).map_err(|error| {
                 EnvironmentError::new(format!("cannot make {}: {error}", data.display()))
             })?;
         }
-        Ok(Arc::new(site))
+        Ok(site)
     }
 
     async fn sweep(&self, dry: bool) -> Result<Vec<String>, EnvironmentError> {

@@ -1,0 +1,211 @@
+//! Running scenarios: the one place that knows all parts, used by the command line and by
+//! `cargo test` alike.
+
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
+
+use crate::cluster::Cluster;
+use crate::lab::Lab;
+use crate::property::health;
+use crate::scenario::{Broken, Scenario, Trial};
+use crate::testbed::EnvironmentError;
+use crate::verdict::{Outcome, trial_id};
+use crate::wait::Unmet;
+
+/// One variant of one scenario, to be run on a cluster of its own.
+#[derive(Debug, Clone, Copy)]
+pub struct Planned {
+    /// The scenario.
+    pub scenario: &'static Scenario,
+    /// One of its variants.
+    pub variant: &'static str,
+}
+
+impl Planned {
+    /// `scenario`, or `scenario/variant`.
+    pub fn id(&self) -> String {
+        trial_id(self.scenario.name, self.variant)
+    }
+}
+
+/// Every variant of every scenario whose id contains one of the filters; all without filters.
+pub fn plan(filters: &[String]) -> Vec<Planned> {
+    crate::scenario::all()
+        .iter()
+        .flat_map(|&scenario| {
+            scenario.variants.iter().map(move |&variant| Planned { scenario, variant })
+        })
+        .filter(|planned| {
+            filters.is_empty() || filters.iter().any(|filter| planned.id().contains(filter.as_str()))
+        })
+        .collect()
+}
+
+/// A finished trial and what its servers left for a reader.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was found.
+    pub outcome: Outcome,
+    /// File name and text: logs, INFO, and the state of the cluster at its end.
+    pub artifacts: Vec<(String, String)>,
+}
+
+/// What happens while scenarios run.
+#[derive(Debug, Clone, Copy)]
+pub enum Event<'a> {
+    /// A trial begins.
+    Started(&'a Planned),
+    /// A trial is over.
+    Finished(&'a Planned, &'a Outcome),
+}
+
+/// Runs the planned trials, at most `jobs` at a time, and tells `on` of each. The results are in
+/// the order of the plan.
+pub async fn run_all(
+    lab: &Lab,
+    planned: &[Planned],
+    jobs: usize,
+    on: &(dyn Fn(Event<'_>) + Send + Sync),
+) -> Vec<Finished> {
+    let runs = planned.iter().map(|planned| async move {
+        on(Event::Started(planned));
+        let finished = run_one(lab, *planned).await;
+        on(Event::Finished(planned, &finished.outcome));
+        finished
+    });
+    futures_util::stream::iter(runs).buffered(jobs.max(1)).collect().await
+}
+
+/// Runs one trial on a cluster of its own, which is gone afterwards.
+pub async fn run_one(lab: &Lab, planned: Planned) -> Finished {
+    let began = Instant::now();
+    let Planned { scenario, variant } = planned;
+    let mut finished = Finished {
+        outcome: Outcome {
+            scenario: scenario.name.to_owned(),
+            variant: variant.to_owned(),
+            findings: Vec::new(),
+            measures: Vec::new(),
+            headline: String::new(),
+            seconds: 0.0,
+            environment: None,
+        },
+        artifacts: Vec::new(),
+    };
+    match start(lab, planned).await {
+        Ok(cluster) => {
+            let trial = Trial::new(cluster, variant, seed_of(lab.seed(), &planned.id()));
+            let ended = std::panic::AssertUnwindSafe((scenario.run)(&trial)).catch_unwind().await;
+            let ended = ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", said(&*panic))));
+            if let Err(error) = ended {
+                finished.outcome.environment = note_end(&trial, &error);
+            }
+            health::check(&trial).await;
+            finished.artifacts = artifacts(trial.cluster()).await;
+            let (cluster, record) = trial.finish();
+            cluster.close().await;
+            finished.outcome.findings = record.findings;
+            finished.outcome.measures.extend(record.measures);
+            finished.outcome.headline = record.headline.join(", ");
+        }
+        Err(error) => note_failed_start(&mut finished.outcome, &error),
+    }
+    finished.outcome.seconds = began.elapsed().as_secs_f64();
+    finished
+}
+
+async fn start(lab: &Lab, planned: Planned) -> anyhow::Result<Cluster> {
+    let topology = (planned.scenario.topology)(planned.variant)?;
+    Cluster::start(lab, topology, planned.scenario.order).await
+}
+
+/// A scenario that ended early: an unmet wait is a broken promise, the machine's failure is no
+/// verdict, anything else leaves the question open.
+fn note_end(trial: &Trial, error: &anyhow::Error) -> Option<String> {
+    let promise = "the scenario runs to its end";
+    if let Some(unmet) = error.downcast_ref::<Unmet>() {
+        trial.check("completes", promise, Err::<&str, _>(Broken::from(unmet.clone())));
+        return None;
+    }
+    if let Some(environment) = error.downcast_ref::<EnvironmentError>() {
+        return Some(environment.to_string());
+    }
+    trial.inconclusive("completes", promise, format!("it ended early: {error:#}"));
+    None
+}
+
+/// A cluster that did not start: its servers live but do not link up, or the machine failed.
+fn note_failed_start(outcome: &mut Outcome, error: &anyhow::Error) {
+    match error.downcast_ref::<Unmet>() {
+        Some(unmet) => outcome.findings.push(crate::verdict::Finding {
+            check: "starts".to_owned(),
+            promise: "the cluster links up after its start".to_owned(),
+            verdict: crate::verdict::Verdict::Broken,
+            evidence: unmet.to_string(),
+            state: unmet.state.clone(),
+        }),
+        None => outcome.environment = Some(format!("{error:#}")),
+    }
+}
+
+async fn artifacts(cluster: &Cluster) -> Vec<(String, String)> {
+    let mut files = vec![("state.txt".to_owned(), cluster.observe().await.to_string())];
+    for node in cluster.nodes() {
+        let name = node.name();
+        let log = node.log().await.unwrap_or_else(|error| error.to_string());
+        files.push((format!("{name}.log"), log));
+        if node.should_answer() {
+            let info = match node.info().await {
+                Ok(info) => info.to_string(),
+                Err(error) => error.to_string(),
+            };
+            files.push((format!("{name}.info"), info));
+        }
+    }
+    if let Ok(proxy) = cluster.proxy() {
+        let log = proxy.server().log().await.unwrap_or_else(|error| error.to_string());
+        files.push(("proxy.log".to_owned(), log));
+    }
+    files
+}
+
+/// Chance differs between trials, and is the same for the same seed whatever else runs.
+fn seed_of(seed: u64, id: &str) -> u64 {
+    let digest = Sha256::digest(format!("{seed}/{id}"));
+    digest.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a word".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_pick_by_part_of_the_id() {
+        let ids = |filters: &[&str]| -> Vec<String> {
+            let filters: Vec<String> = filters.iter().map(|f| (*f).to_owned()).collect();
+            plan(&filters).iter().map(Planned::id).collect()
+        };
+        assert_eq!(ids(&["primary-lost/pause"]), ["primary-lost/pause"]);
+        assert_eq!(ids(&["primary-lost"]).len(), 3);
+        assert!(ids(&["no-such"]).is_empty());
+        assert!(ids(&[]).len() > 10);
+    }
+
+    #[test]
+    fn a_trials_chance_depends_on_seed_and_id() {
+        assert_eq!(seed_of(1, "a"), seed_of(1, "a"));
+        assert_ne!(seed_of(1, "a"), seed_of(2, "a"));
+        assert_ne!(seed_of(1, "a"), seed_of(1, "b"));
+    }
+}

@@ -1,0 +1,110 @@
+//! `check`: run the scenarios and judge them.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use keydb_harness::check::{plan, run_all};
+use keydb_harness::lab::Lab;
+use keydb_harness::report::results::{FORMAT, Judged, Results, write_artifacts};
+use keydb_harness::report::terminal::{Progress, summary};
+use keydb_harness::settings::{ENV_EXPECT, ENV_SEED, Expect, Settings};
+use keydb_harness::verdict::exit;
+use keydb_harness::verdict::expectation::{Expectations, judge};
+
+use super::{LabArgs, UsageProblem};
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Run only trials whose name contains one of these
+    filters: Vec<String>,
+    #[command(flatten)]
+    lab: LabArgs,
+    /// Judge by this expectation file, or by none [default: the one shipped for the version]
+    #[arg(long, env = ENV_EXPECT, value_name = "FILE|none")]
+    expect: Option<Expect>,
+    /// Trials at a time
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: u8,
+    /// Write logs, INFO snapshots and results.json into this directory
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// The seed of everything that is drawn by chance
+    #[arg(long, env = ENV_SEED, value_name = "N")]
+    seed: Option<u64>,
+    /// A known deviation that is gone is an error too
+    #[arg(long)]
+    strict: bool,
+    /// Show every check and every measured number
+    #[arg(long, short)]
+    verbose: bool,
+}
+
+pub(super) async fn check(args: CheckArgs) -> Result<u8> {
+    let planned = plan(&args.filters);
+    if planned.is_empty() {
+        return Err(UsageProblem(format!(
+            "no trial is called like {}: `keydb-harness list` names them all",
+            args.filters.join(" or ")
+        ))
+        .into());
+    }
+    let expect = args.expect.clone().unwrap_or_default();
+    if let Expect::File(_) = &expect {
+        // A file that cannot be used is told before anything is started.
+        Expectations::load(&expect, "").map_err(|error| UsageProblem(error.to_string()))?;
+    }
+    if let Some(dir) = &args.report {
+        std::fs::create_dir_all(dir).map_err(|error| {
+            UsageProblem(format!("--report {}: {error}; name a directory that can be written", dir.display()))
+        })?;
+    }
+    let settings = Settings { expect: expect.clone(), seed: args.seed, ..args.lab.settings() };
+    let lab = match Lab::open(&settings).await {
+        Ok(lab) => lab,
+        Err(error) => {
+            eprintln!("keydb-harness: {error}");
+            eprintln!("REAL KEYDB: NOT RUN");
+            return Ok(exit::ENVIRONMENT);
+        }
+    };
+    println!("{}", lab.first_line());
+    let version = lab.identity().keydb.version.clone();
+    let expectations = Expectations::load(&expect, &version)?;
+    if expectations.is_none() {
+        println!("no expectations for KeyDB {version}: judged by promises alone");
+    }
+
+    let began = Instant::now();
+    let progress = Progress::new(expectations.as_ref(), args.verbose);
+    let finished =
+        run_all(&lab, &planned, usize::from(args.jobs), &|event| progress.show(event)).await;
+
+    let judged = || finished.iter().map(|f| (&f.outcome, judge(&f.outcome, expectations.as_ref())));
+    let results = Results {
+        format: FORMAT,
+        harness: env!("CARGO_PKG_VERSION").to_owned(),
+        date: jiff::Timestamp::now().to_string(),
+        identity: lab.identity().clone(),
+        seed: lab.seed(),
+        expectations: expectations.as_ref().map(|expectations| expectations.version.clone()),
+        n: finished.len(),
+        seconds: began.elapsed().as_secs_f64(),
+        exit_code: exit::code(judged(), args.strict),
+        trials: judged()
+            .map(|(outcome, standing)| Judged {
+                id: outcome.id(),
+                verdict: outcome.verdict(),
+                standing,
+                outcome: outcome.clone(),
+            })
+            .collect(),
+    };
+    if let Some(dir) = &args.report {
+        results.write(dir)?;
+        write_artifacts(dir, &finished)?;
+    }
+    println!("{}", summary(&results));
+    Ok(results.exit_code)
+}

@@ -1,0 +1,109 @@
+//! Commands, one file each. To add one: a file, a variant of [`Command`], a line in [`main`].
+
+mod check;
+mod clean;
+mod doctor;
+mod list;
+mod playground;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use keydb_harness::settings::{ENV_HAPROXY, ENV_KEYDB, ENV_TESTBED, Settings, TestbedChoice};
+use keydb_harness::spec::{HaproxySpec, KeydbSpec};
+use keydb_harness::verdict::exit;
+
+/// Tells whether your KeyDB, in your active-active topology, keeps its promises.
+#[derive(Debug, Parser)]
+#[command(
+    name = "keydb-harness",
+    version,
+    after_help = "Exit codes: 0 as expected; 1 regression or unexpected break; 2 inconclusive; \
+                  3 environment; 64 usage."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the scenarios and judge them
+    Check(check::CheckArgs),
+    /// Start a reference cluster to play with
+    Up(playground::UpArgs),
+    /// Remove the cluster that `up` started
+    Down,
+    /// Show the scenarios: name, promise, source, cost
+    List,
+    /// Show what is here, what is missing, and how to get it
+    Doctor,
+    /// Remove what any earlier run left on the engine or the machine
+    Clean(clean::CleanArgs),
+}
+
+/// What to run against: shared by the commands that start servers.
+#[derive(Debug, Clone, Args)]
+struct LabArgs {
+    /// auto, docker or process
+    #[arg(long, env = ENV_TESTBED, default_value = "auto", value_name = "TESTBED")]
+    testbed: TestbedChoice,
+    /// image:REF, path:FILE or version:X.Y.Z [default: version:6.3.4]
+    #[arg(long, env = ENV_KEYDB, value_name = "SPEC")]
+    keydb: Option<KeydbSpec>,
+    /// image:REF or path:FILE
+    #[arg(long, env = ENV_HAPROXY, value_name = "SPEC")]
+    haproxy: Option<HaproxySpec>,
+}
+
+impl LabArgs {
+    fn settings(&self) -> Settings {
+        Settings {
+            testbed: self.testbed,
+            keydb: self.keydb.clone(),
+            haproxy: self.haproxy.clone(),
+            ..Settings::default()
+        }
+    }
+}
+
+/// Parses the command line and runs the command.
+pub(crate) fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { 0 });
+        }
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::Error::from(error)),
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Check(args) => check::check(args).await,
+            Command::Up(args) => playground::up(args).await,
+            Command::Down => playground::down().await,
+            Command::List => list::list(),
+            Command::Doctor => doctor::doctor().await,
+            Command::Clean(args) => clean::clean(args).await,
+        }
+    });
+    match code {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => failed(&error),
+    }
+}
+
+/// One clear error, and the exit code for it.
+fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("keydb-harness: {error:#}");
+    let usage = error.downcast_ref::<UsageProblem>().is_some();
+    ExitCode::from(if usage { exit::USAGE } else { exit::ENVIRONMENT })
+}
+
+/// Something about the command line that clap cannot see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageProblem(String);

@@ -1,0 +1,4 @@
+//! Showing what was found: on the terminal, and as files.
+
+pub mod results;
+pub mod terminal;

@@ -1,0 +1,194 @@
+//! The run on a terminal, or as plain lines where there is none.
+
+use std::io::IsTerminal;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::results::{Judged, Results};
+use crate::check::{Event, Planned};
+use crate::verdict::expectation::{Expectations, Standing, judge};
+use crate::verdict::{Outcome, Verdict};
+
+/// How a run is shown while it goes on.
+pub struct Progress<'a> {
+    bars: Option<MultiProgress>,
+    running: Mutex<Vec<(String, ProgressBar)>>,
+    expectations: Option<&'a Expectations>,
+    colour: bool,
+    verbose: bool,
+}
+
+impl<'a> Progress<'a> {
+    /// Bars if standard error is a terminal; a plain line per finished trial otherwise.
+    pub fn new(expectations: Option<&'a Expectations>, verbose: bool) -> Self {
+        Self {
+            bars: std::io::stderr().is_terminal().then(MultiProgress::new),
+            running: Mutex::new(Vec::new()),
+            expectations,
+            colour: colour(),
+            verbose,
+        }
+    }
+
+    /// Shows an event.
+    pub fn show(&self, event: Event<'_>) {
+        match event {
+            Event::Started(planned) => self.started(planned),
+            Event::Finished(planned, outcome) => self.finished(planned, outcome),
+        }
+    }
+
+    fn started(&self, planned: &Planned) {
+        let Some(bars) = &self.bars else { return };
+        let bar = bars.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_message(format!("{}: {}", planned.id(), planned.scenario.title));
+        bar.enable_steady_tick(Duration::from_millis(200));
+        if let Ok(mut running) = self.running.lock() {
+            running.push((planned.id(), bar));
+        }
+    }
+
+    fn finished(&self, planned: &Planned, outcome: &Outcome) {
+        let standing = judge(outcome, self.expectations);
+        let mut text = line(outcome, standing, self.colour);
+        if self.verbose || standing_needs_words(standing) || outcome.environment.is_some() {
+            text.push_str(&details(outcome, self.expectations, self.verbose));
+        }
+        let bar = self.running.lock().ok().and_then(|mut running| {
+            let position = running.iter().position(|(id, _)| *id == planned.id())?;
+            Some(running.swap_remove(position).1)
+        });
+        if let Some(bar) = bar {
+            bar.finish_and_clear();
+        }
+        match &self.bars {
+            Some(bars) => bars.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+}
+
+/// One line: verdict, trial, how it stands, and the number that matters.
+fn line(outcome: &Outcome, standing: Standing, colour: bool) -> String {
+    let verdict = outcome.verdict();
+    let word = if outcome.environment.is_some() {
+        format!("{:<12}", "not run")
+    } else {
+        format!("{verdict:<12}")
+    };
+    let code = match (standing, verdict) {
+        _ if outcome.environment.is_some() => "35",
+        (Standing::Regression | Standing::New, _) => "31",
+        (Standing::Inconclusive | Standing::Known | Standing::Fixed, _) => "33",
+        (Standing::AsExpected, Verdict::Holds) => "32",
+        (Standing::AsExpected, _) => "33",
+    };
+    let word = if colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word };
+    let note = match standing {
+        Standing::AsExpected => String::new(),
+        _ if outcome.environment.is_some() => String::new(),
+        Standing::Inconclusive if verdict == Verdict::Inconclusive => String::new(),
+        other => format!(" [{other}]"),
+    };
+    let headline = match &outcome.environment {
+        Some(reason) => reason.clone(),
+        None => outcome.headline.clone(),
+    };
+    format!("{word} {:<26}{note} {headline} ({:.1} s)", outcome.id(), outcome.seconds)
+}
+
+fn standing_needs_words(standing: Standing) -> bool {
+    standing != Standing::AsExpected
+}
+
+/// The findings that need words: those that do not hold, or all if verbose.
+fn details(outcome: &Outcome, expectations: Option<&Expectations>, verbose: bool) -> String {
+    let mut text = String::new();
+    for finding in &outcome.findings {
+        if finding.verdict == Verdict::Holds && !verbose {
+            continue;
+        }
+        let known = expectations.and_then(|expectations| {
+            expectations
+                .deviations_of(&outcome.scenario, &outcome.variant)
+                .find(|deviation| deviation.check == finding.check)
+        });
+        text.push_str(&format!(
+            "\n    {:<12} {}: {}\n{:18}{}",
+            finding.verdict.to_string(),
+            finding.check,
+            finding.promise,
+            "",
+            finding.evidence
+        ));
+        match known {
+            Some(deviation) if finding.verdict == Verdict::Broken => {
+                text.push_str(&format!("\n{:18}known as {}: {}", "", deviation.id, deviation.reason));
+            }
+            _ if finding.verdict == Verdict::Broken || verbose => {
+                for line in finding.state.lines() {
+                    text.push_str(&format!("\n{:18}| {line}", ""));
+                }
+            }
+            _ => {}
+        }
+    }
+    if verbose {
+        for measure in &outcome.measures {
+            text.push_str(&format!("\n    {:<12} {measure}", "measured"));
+        }
+    }
+    text
+}
+
+/// The last lines of a run: how many of what, and what it was judged by.
+pub fn summary(results: &Results) -> String {
+    let count = |wanted: &dyn Fn(&Judged) -> bool| {
+        results.trials.iter().filter(|trial| wanted(trial)).count()
+    };
+    let mut parts = Vec::new();
+    for verdict in [Verdict::Holds, Verdict::Broken, Verdict::Inconclusive] {
+        let number = count(&|trial| trial.verdict == verdict && trial.outcome.environment.is_none());
+        if number > 0 {
+            parts.push(format!("{number} {verdict}"));
+        }
+    }
+    let not_run = count(&|trial| trial.outcome.environment.is_some());
+    if not_run > 0 {
+        parts.push(format!("{not_run} not run"));
+    }
+    let mut standings = Vec::new();
+    for standing in [Standing::Known, Standing::Fixed, Standing::Regression, Standing::New] {
+        let number = count(&|trial| trial.standing == standing);
+        if number > 0 {
+            standings.push(format!("{number} {standing}"));
+        }
+    }
+    let judged = match &results.expectations {
+        Some(version) => format!("judged by the expectations for {version}"),
+        None => format!(
+            "no expectations for {}: judged by promises alone",
+            results.identity.keydb.version
+        ),
+    };
+    let standings =
+        if standings.is_empty() { String::new() } else { format!(" ({})", standings.join(", ")) };
+    format!(
+        "{} of {} trials in {:.1} s: {}{standings}; {judged}; exit code {}",
+        results.n - not_run,
+        results.n,
+        results.seconds,
+        parts.join(", "),
+        results.exit_code
+    )
+}
+
+/// Whether standard output takes colours: a terminal, and `NO_COLOR` is not set.
+fn colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}

@@ -36,10 +36,16 @@ pub fn plan(filters: &[String]) -> Vec<Planned> {
     crate::scenario::all()
         .iter()
         .flat_map(|&scenario| {
-            scenario.variants.iter().map(move |&variant| Planned { scenario, variant })
+            scenario
+                .variants
+                .iter()
+                .map(move |&variant| Planned { scenario, variant })
         })
         .filter(|planned| {
-            filters.is_empty() || filters.iter().any(|filter| planned.id().contains(filter.as_str()))
+            filters.is_empty()
+                || filters
+                    .iter()
+                    .any(|filter| planned.id().contains(filter.as_str()))
         })
         .collect()
 }
@@ -76,7 +82,10 @@ pub async fn run_all(
         on(Event::Finished(planned, &finished.outcome));
         finished
     });
-    futures_util::stream::iter(runs).buffered(jobs.max(1)).collect().await
+    futures_util::stream::iter(runs)
+        .buffered(jobs.max(1))
+        .collect()
+        .await
 }
 
 /// Runs one trial on a cluster of its own, which is gone afterwards.
@@ -98,8 +107,11 @@ pub async fn run_one(lab: &Lab, planned: Planned) -> Finished {
     match start(lab, planned).await {
         Ok(cluster) => {
             let trial = Trial::new(cluster, variant, seed_of(lab.seed(), &planned.id()));
-            let ended = std::panic::AssertUnwindSafe((scenario.run)(&trial)).catch_unwind().await;
-            let ended = ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", said(&*panic))));
+            let ended = std::panic::AssertUnwindSafe((scenario.run)(&trial))
+                .catch_unwind()
+                .await;
+            let ended =
+                ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", said(&*panic))));
             if let Err(error) = ended {
                 finished.outcome.environment = note_end(&trial, &error);
             }
@@ -127,7 +139,11 @@ async fn start(lab: &Lab, planned: Planned) -> anyhow::Result<Cluster> {
 fn note_end(trial: &Trial, error: &anyhow::Error) -> Option<String> {
     let promise = "the scenario runs to its end";
     if let Some(unmet) = error.downcast_ref::<Unmet>() {
-        trial.check("completes", promise, Err::<&str, _>(Broken::from(unmet.clone())));
+        trial.check(
+            "completes",
+            promise,
+            Err::<&str, _>(Broken::from(unmet.clone())),
+        );
         return None;
     }
     if let Some(environment) = error.downcast_ref::<EnvironmentError>() {
@@ -166,7 +182,11 @@ async fn artifacts(cluster: &Cluster) -> Vec<(String, String)> {
         }
     }
     if let Ok(proxy) = cluster.proxy() {
-        let log = proxy.server().log().await.unwrap_or_else(|error| error.to_string());
+        let log = proxy
+            .server()
+            .log()
+            .await
+            .unwrap_or_else(|error| error.to_string());
         files.push(("proxy.log".to_owned(), log));
     }
     files
@@ -175,7 +195,10 @@ async fn artifacts(cluster: &Cluster) -> Vec<(String, String)> {
 /// Chance differs between trials, and is the same for the same seed whatever else runs.
 fn seed_of(seed: u64, id: &str) -> u64 {
     let digest = Sha256::digest(format!("{seed}/{id}"));
-    digest.iter().take(8).fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |sum, byte| (sum << 8) | u64::from(*byte))
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> String {

@@ -72,7 +72,9 @@ impl FromStr for TestbedChoice {
             "embedded" | "attached" => Err(UsageError(format!(
                 "the {text} testbed is not built yet: use auto, docker or process"
             ))),
-            _ => Err(UsageError(format!("'{text}' is no testbed: use auto, docker or process"))),
+            _ => Err(UsageError(format!(
+                "'{text}' is no testbed: use auto, docker or process"
+            ))),
         }
     }
 }
@@ -120,9 +122,10 @@ where
 {
     match env::var(name) {
         Ok(text) if text.is_empty() => Ok(None),
-        Ok(text) => {
-            text.parse().map(Some).map_err(|error| UsageError(format!("{name}: {error}")))
-        }
+        Ok(text) => text
+            .parse()
+            .map(Some)
+            .map_err(|error| UsageError(format!("{name}: {error}"))),
         Err(env::VarError::NotPresent) => Ok(None),
         Err(error) => Err(UsageError(format!("{name}: {error}"))),
     }
@@ -135,7 +138,10 @@ mod tests {
     #[test]
     fn testbeds_are_named_and_unknown_ones_refused() {
         assert_eq!("auto".parse(), Ok(TestbedChoice::Auto));
-        assert_eq!("process".parse(), Ok(TestbedChoice::Only(TestbedKind::Process)));
+        assert_eq!(
+            "process".parse(),
+            Ok(TestbedChoice::Only(TestbedKind::Process))
+        );
         let error = "podman".parse::<TestbedChoice>().expect_err("unknown");
         assert!(error.to_string().contains("'podman' is no testbed"));
     }

@@ -31,7 +31,13 @@ pub struct Unmet {
 
 impl fmt::Display for Unmet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not within {:.0} s: {}; last seen: {}", self.waited.as_secs_f64(), self.what, self.last)
+        write!(
+            f,
+            "not within {:.0} s: {}; last seen: {}",
+            self.waited.as_secs_f64(),
+            self.what,
+            self.last
+        )
     }
 }
 

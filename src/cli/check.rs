@@ -57,10 +57,17 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     }
     if let Some(dir) = &args.report {
         std::fs::create_dir_all(dir).map_err(|error| {
-            UsageProblem(format!("--report {}: {error}; name a directory that can be written", dir.display()))
+            UsageProblem(format!(
+                "--report {}: {error}; name a directory that can be written",
+                dir.display()
+            ))
         })?;
     }
-    let settings = Settings { expect: expect.clone(), seed: args.seed, ..args.lab.settings() };
+    let settings = Settings {
+        expect: expect.clone(),
+        seed: args.seed,
+        ..args.lab.settings()
+    };
     let lab = match Lab::open(&settings).await {
         Ok(lab) => lab,
         Err(error) => {
@@ -78,17 +85,25 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
 
     let began = Instant::now();
     let progress = Progress::new(expectations.as_ref(), args.verbose);
-    let finished =
-        run_all(&lab, &planned, usize::from(args.jobs), &|event| progress.show(event)).await;
+    let finished = run_all(&lab, &planned, usize::from(args.jobs), &|event| {
+        progress.show(event)
+    })
+    .await;
 
-    let judged = || finished.iter().map(|f| (&f.outcome, judge(&f.outcome, expectations.as_ref())));
+    let judged = || {
+        finished
+            .iter()
+            .map(|f| (&f.outcome, judge(&f.outcome, expectations.as_ref())))
+    };
     let results = Results {
         format: FORMAT,
         harness: env!("CARGO_PKG_VERSION").to_owned(),
         date: jiff::Timestamp::now().to_string(),
         identity: lab.identity().clone(),
         seed: lab.seed(),
-        expectations: expectations.as_ref().map(|expectations| expectations.version.clone()),
+        expectations: expectations
+            .as_ref()
+            .map(|expectations| expectations.version.clone()),
         n: finished.len(),
         seconds: began.elapsed().as_secs_f64(),
         exit_code: exit::code(judged(), args.strict),

@@ -100,7 +100,11 @@ pub(crate) fn main() -> ExitCode {
 fn failed(error: &anyhow::Error) -> ExitCode {
     eprintln!("keydb-harness: {error:#}");
     let usage = error.downcast_ref::<UsageProblem>().is_some();
-    ExitCode::from(if usage { exit::USAGE } else { exit::ENVIRONMENT })
+    ExitCode::from(if usage {
+        exit::USAGE
+    } else {
+        exit::ENVIRONMENT
+    })
 }
 
 /// Something about the command line that clap cannot see.

@@ -1,7 +1,7 @@
 //! `up` and `down`.
+use super::LabArgs;
 use anyhow::Result;
 use clap::Args;
-use super::LabArgs;
 #[derive(Debug, Args)]
 pub(super) struct UpArgs {
     #[command(flatten)]

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, Pipeline};
+use redis::{
+    AsyncConnectionConfig, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, Pipeline,
+};
 
 /// Why a command gave no reply, told apart by what is known of its effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,10 +45,15 @@ pub struct Timeouts {
 
 impl Timeouts {
     /// For commands whose reply matters: a server that is merely slow is waited for.
-    pub const PATIENT: Self =
-        Self { connect: Duration::from_secs(5), reply: Duration::from_secs(20) };
+    pub const PATIENT: Self = Self {
+        connect: Duration::from_secs(5),
+        reply: Duration::from_secs(20),
+    };
     /// For looking at a server that may be frozen.
-    pub const GLANCE: Self = Self { connect: Duration::from_secs(2), reply: Duration::from_secs(2) };
+    pub const GLANCE: Self = Self {
+        connect: Duration::from_secs(2),
+        reply: Duration::from_secs(2),
+    };
 }
 
 /// A connection to one server. A failure is final: connect again to go on.
@@ -99,15 +106,24 @@ impl Client {
     /// # Errors
     /// [`ClientError::Refused`] or [`ClientError::Unknown`].
     pub async fn query<T: FromRedisValue>(&mut self, command: &Cmd) -> Result<T, ClientError> {
-        command.query_async(&mut self.connection).await.map_err(failure)
+        command
+            .query_async(&mut self.connection)
+            .await
+            .map_err(failure)
     }
 
     /// Sends several commands at once and waits for all replies.
     ///
     /// # Errors
     /// [`ClientError::Refused`] if any of them was, or [`ClientError::Unknown`].
-    pub async fn pipeline<T: FromRedisValue>(&mut self, commands: &Pipeline) -> Result<T, ClientError> {
-        commands.query_async(&mut self.connection).await.map_err(failure)
+    pub async fn pipeline<T: FromRedisValue>(
+        &mut self,
+        commands: &Pipeline,
+    ) -> Result<T, ClientError> {
+        commands
+            .query_async(&mut self.connection)
+            .await
+            .map_err(failure)
     }
 
     /// Changes the database of this connection.
@@ -144,7 +160,9 @@ mod tests {
     #[tokio::test]
     async fn nothing_listening_means_not_sent() {
         let address = SocketAddr::from(([127, 0, 0, 1], 1));
-        let error = Client::connect(address, None, Timeouts::GLANCE).await.expect_err("refused");
+        let error = Client::connect(address, None, Timeouts::GLANCE)
+            .await
+            .expect_err("refused");
         assert!(matches!(error, ClientError::NotSent { .. }), "{error}");
     }
 }

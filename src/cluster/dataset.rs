@@ -28,8 +28,10 @@ pub struct Comparison {
     pub keys: BTreeMap<String, u64>,
     /// The keys that differ; empty when the nodes agree.
     pub differing: Vec<Difference>,
-    /// Differences in the counts per database that no key explains, one sentence each.
-    pub counts: Vec<String>,
+    /// Differences of digests or key counts that no key explains, one sentence each.
+    pub unexplained: Vec<String>,
+    /// Databases in which INFO's count of keys with a TTL (`expires=`) differs, one sentence each.
+    pub expires: Vec<String>,
 }
 
 /// A key that is not the same everywhere.
@@ -44,9 +46,9 @@ pub struct Difference {
 }
 
 impl Comparison {
-    /// Whether all nodes hold the same.
+    /// Whether all nodes hold the same keys, values and TTLs; says nothing of [`Self::expires`].
     pub fn agrees(&self) -> bool {
-        self.differing.is_empty() && self.counts.is_empty()
+        self.differing.is_empty() && self.unexplained.is_empty()
     }
 }
 
@@ -56,13 +58,11 @@ impl fmt::Display for Comparison {
             let keys = self.keys.values().next().copied().unwrap_or(0);
             return write!(f, "{} nodes agree on {keys} keys", self.keys.len());
         }
-        if !self.differing.is_empty() {
-            write!(f, "{} keys differ", self.differing.len())?;
-        }
+        write!(f, "{} keys differ", self.differing.len())?;
         for difference in self.differing.iter().take(SHOWN) {
             write!(f, "; {difference}")?;
         }
-        for sentence in &self.counts {
+        for sentence in &self.unexplained {
             write!(f, "; {sentence}")?;
         }
         Ok(())
@@ -94,21 +94,51 @@ pub async fn compare(nodes: &[&Node]) -> Result<Comparison, ClientError> {
         .iter()
         .zip(&summaries)
         .map(|(node, summary)| {
-            (node.name().to_owned(), summary.keyspace.values().map(|stats| stats.keys).sum())
+            (
+                node.name().to_owned(),
+                summary.keyspace.values().map(|stats| stats.keys).sum(),
+            )
         })
         .collect();
-    if summaries.windows(2).all(|pair| pair[0] == pair[1]) {
-        return Ok(Comparison { keys, differing: Vec::new(), counts: Vec::new() });
+    let databases: BTreeSet<u32> = summaries
+        .iter()
+        .flat_map(|summary| summary.keyspace.keys().copied())
+        .collect();
+    let expires = count_differences(nodes, &summaries, "expires", |stats| stats.expires);
+    let keys_differ = count_differences(nodes, &summaries, "keys", |stats| stats.keys);
+    let same_digest = summaries
+        .windows(2)
+        .all(|pair| pair[0].digest == pair[1].digest);
+    if same_digest && keys_differ.is_empty() {
+        return Ok(Comparison {
+            keys,
+            differing: Vec::new(),
+            unexplained: Vec::new(),
+            expires,
+        });
     }
-    let databases: BTreeSet<u32> =
-        summaries.iter().flat_map(|summary| summary.keyspace.keys().copied()).collect();
     let mut differing = Vec::new();
     for &database in &databases {
         let contents = try_join_all(nodes.iter().map(|node| contents(node, database))).await?;
         differing.extend(differences(database, nodes, &contents));
     }
-    let counts = if differing.is_empty() { count_differences(nodes, &summaries) } else { Vec::new() };
-    Ok(Comparison { keys, differing, counts })
+    let mut unexplained = Vec::new();
+    if differing.is_empty() {
+        unexplained = keys_differ;
+        if !same_digest {
+            let digests = nodes.iter().zip(&summaries);
+            let list: Vec<_> = digests
+                .map(|(node, sum)| format!("{} {}", node.name(), sum.digest))
+                .collect();
+            unexplained.push(format!("digests differ: {}", list.join(", ")));
+        }
+    }
+    Ok(Comparison {
+        keys,
+        differing,
+        unexplained,
+        expires,
+    })
 }
 
 /// The digest of all databases that a connection's server computes.
@@ -176,7 +206,12 @@ async fn values(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Option<Stri
             "list" => reads.cmd("LRANGE").arg(key).arg(0).arg(-1),
             "set" => reads.cmd("SMEMBERS").arg(key),
             "hash" => reads.cmd("HGETALL").arg(key),
-            "zset" => reads.cmd("ZRANGE").arg(key).arg(0).arg(-1).arg("WITHSCORES"),
+            "zset" => reads
+                .cmd("ZRANGE")
+                .arg(key)
+                .arg(0)
+                .arg(-1)
+                .arg("WITHSCORES"),
             "stream" => reads.cmd("XRANGE").arg(key).arg("-").arg("+"),
             _ => reads.cmd("GET").arg(key),
         };
@@ -190,7 +225,11 @@ async fn values(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Option<Stri
             if kind == "none" || matches!(reply, Value::Nil) {
                 return None;
             }
-            let ttl = if matches!(pair[1], Value::Int(-1)) { "" } else { " with TTL" };
+            let ttl = if matches!(pair[1], Value::Int(-1)) {
+                ""
+            } else {
+                " with TTL"
+            };
             Some(format!("{kind} {}{ttl}", in_order(&kind, &reply)))
         })
         .collect())
@@ -198,7 +237,9 @@ async fn values(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Option<Stri
 
 /// A collection's reply as text that is equal for equal collections.
 fn in_order(kind: &str, reply: &Value) -> String {
-    let Value::Array(items) = reply else { return printed(reply) };
+    let Value::Array(items) = reply else {
+        return printed(reply);
+    };
     let mut parts: Vec<String> = match kind {
         "hash" => items
             .chunks(2)
@@ -218,7 +259,10 @@ fn printed(value: &Value) -> String {
         Value::SimpleString(text) => text.clone(),
         Value::Int(number) => number.to_string(),
         Value::Array(items) => {
-            format!("[{}]", items.iter().map(printed).collect::<Vec<_>>().join(" "))
+            format!(
+                "[{}]",
+                items.iter().map(printed).collect::<Vec<_>>().join(" ")
+            )
         }
         other => format!("{other:?}"),
     }
@@ -228,7 +272,9 @@ fn differences(database: u32, nodes: &[&Node], contents: &[Contents]) -> Vec<Dif
     let all: BTreeSet<&Vec<u8>> = contents.iter().flat_map(Contents::keys).collect();
     all.into_iter()
         .filter(|key| {
-            contents.windows(2).any(|pair| pair[0].get(*key) != pair[1].get(*key))
+            contents
+                .windows(2)
+                .any(|pair| pair[0].get(*key) != pair[1].get(*key))
         })
         .map(|key| Difference {
             database,
@@ -245,31 +291,31 @@ fn differences(database: u32, nodes: &[&Node], contents: &[Contents]) -> Vec<Dif
         .collect()
 }
 
-/// The sentences for counts that differ although every key is the same.
-fn count_differences(nodes: &[&Node], summaries: &[Summary]) -> Vec<String> {
-    let list = |of: &dyn Fn(&Summary) -> String| {
-        nodes
-            .iter()
-            .zip(summaries)
-            .map(|(node, summary)| format!("{} {}", node.name(), of(summary)))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let databases: BTreeSet<u32> =
-        summaries.iter().flat_map(|summary| summary.keyspace.keys().copied()).collect();
-    let mut sentences: Vec<String> = databases
-        .into_iter()
-        .filter(|db| summaries.windows(2).any(|pair| pair[0].keyspace.get(db) != pair[1].keyspace.get(db)))
-        .map(|db| {
-            let counts = list(&|summary| {
-                let stats = summary.keyspace.get(&db).copied().unwrap_or_default();
-                format!("{}/{}", stats.keys, stats.expires)
-            });
-            format!("db{db} keys/expires differ: {counts}")
-        })
+/// A sentence for each database in which a count differs between nodes.
+fn count_differences(
+    nodes: &[&Node],
+    summaries: &[Summary],
+    what: &str,
+    count: impl Fn(KeyspaceStats) -> u64,
+) -> Vec<String> {
+    let databases: BTreeSet<u32> = summaries
+        .iter()
+        .flat_map(|summary| summary.keyspace.keys().copied())
         .collect();
-    if sentences.is_empty() {
-        sentences.push(format!("digests differ: {}", list(&|summary| summary.digest.clone())));
+    let mut sentences = Vec::new();
+    for database in databases {
+        let counts: Vec<u64> = summaries
+            .iter()
+            .map(|summary| count(summary.keyspace.get(&database).copied().unwrap_or_default()))
+            .collect();
+        if counts.windows(2).any(|pair| pair[0] != pair[1]) {
+            let list: Vec<_> = nodes
+                .iter()
+                .zip(&counts)
+                .map(|(node, count)| format!("{} {count}", node.name()))
+                .collect();
+            sentences.push(format!("db{database} {what}= differs: {}", list.join(", ")));
+        }
     }
     sentences
 }
@@ -308,9 +354,13 @@ mod tests {
         let difference = Difference {
             database: 2,
             key: "k".to_owned(),
-            values: [("primary1", "absent"), ("primary2", "string 1"), ("replica1", "string 1")]
-                .map(|(node, value)| (node.to_owned(), value.to_owned()))
-                .into(),
+            values: [
+                ("primary1", "absent"),
+                ("primary2", "string 1"),
+                ("replica1", "string 1"),
+            ]
+            .map(|(node, value)| (node.to_owned(), value.to_owned()))
+            .into(),
         };
         assert_eq!(
             difference.to_string(),

@@ -51,12 +51,16 @@ impl Cluster {
 
     /// The primaries, in order.
     pub fn primaries(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.spec().role == Role::Primary)
+        self.nodes
+            .iter()
+            .filter(|node| node.spec().role == Role::Primary)
     }
 
     /// The replicas, in order.
     pub fn replicas(&self) -> impl Iterator<Item = &Node> {
-        self.nodes.iter().filter(|node| node.spec().role == Role::Replica)
+        self.nodes
+            .iter()
+            .filter(|node| node.spec().role == Role::Replica)
     }
 
     /// The nodes that ought to answer: started, neither stopped nor paused on purpose.
@@ -69,10 +73,16 @@ impl Cluster {
     /// # Errors
     /// There is none of that name.
     pub fn node(&self, name: &str) -> Result<&Node, EnvironmentError> {
-        self.nodes.iter().find(|node| node.name() == name).ok_or_else(|| {
-            let names: Vec<_> = self.nodes.iter().map(Node::name).collect();
-            EnvironmentError::new(format!("no node is called '{name}'; there are {}", names.join(", ")))
-        })
+        self.nodes
+            .iter()
+            .find(|node| node.name() == name)
+            .ok_or_else(|| {
+                let names: Vec<_> = self.nodes.iter().map(Node::name).collect();
+                EnvironmentError::new(format!(
+                    "no node is called '{name}'; there are {}",
+                    names.join(", ")
+                ))
+            })
     }
 
     /// The proxy.
@@ -92,10 +102,15 @@ impl Cluster {
 
     /// The name of the server that others reach at this address; it is how `INFO` names upstreams.
     pub fn server_at(&self, host: &str, port: u16) -> Option<&str> {
-        self.topology.nodes.iter().map(|node| node.name.as_str()).chain([PROXY]).find(|name| {
-            let address = self.reached_at(name);
-            address.port() == port && address.ip().to_string() == host
-        })
+        self.topology
+            .nodes
+            .iter()
+            .map(|node| node.name.as_str())
+            .chain([PROXY])
+            .find(|name| {
+                let address = self.reached_at(name);
+                address.port() == port && address.ip().to_string() == host
+            })
     }
 
     /// Every node as it is now.

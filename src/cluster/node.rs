@@ -126,7 +126,9 @@ impl Node {
     /// The other KeyDB cannot run here, or the testbed did not carry it out.
     pub async fn replace(&self, keydb: KeydbSpec) -> Result<(), EnvironmentError> {
         self.stop().await?;
-        self.server.replace(Program::Keydb(keydb), self.config.clone()).await?;
+        self.server
+            .replace(Program::Keydb(keydb), self.config.clone())
+            .await?;
         self.start().await
     }
 
@@ -189,9 +191,12 @@ pub(super) async fn connect(
     password: Option<&str>,
     timeouts: Timeouts,
 ) -> Result<Client, ClientError> {
-    let address = server.endpoint(Port::Service).await.map_err(|error| ClientError::NotSent {
-        address: "a server without an address".to_owned(),
-        cause: error.to_string(),
-    })?;
+    let address = server
+        .endpoint(Port::Service)
+        .await
+        .map_err(|error| ClientError::NotSent {
+            address: "a server without an address".to_owned(),
+            cause: error.to_string(),
+        })?;
     Client::connect(address, password, timeouts).await
 }

@@ -41,7 +41,10 @@ impl Observation {
         let nodes = join_all(cluster.nodes().iter().map(|node| view(cluster, node))).await;
         let proxy = match cluster.proxy() {
             Ok(proxy) => Some(proxy.backend_stats().await.map(|stats| {
-                stats.into_iter().map(|stat| (stat.server, stat.status)).collect()
+                stats
+                    .into_iter()
+                    .map(|stat| (stat.server, stat.status))
+                    .collect()
             })),
             Err(_) => None,
         };
@@ -67,9 +70,14 @@ async fn view(cluster: &Cluster, node: &Node) -> NodeView {
         |info| {
             let masters = info.replication().masters;
             let name = |host: &str, port| {
-                cluster.server_at(host, port).map_or_else(|| format!("{host}:{port}"), str::to_owned)
+                cluster
+                    .server_at(host, port)
+                    .map_or_else(|| format!("{host}:{port}"), str::to_owned)
             };
-            masters.iter().map(|master| name(&master.host, master.port)).collect()
+            masters
+                .iter()
+                .map(|master| name(&master.host, master.port))
+                .collect()
         },
     );
     NodeView {
@@ -92,8 +100,10 @@ impl fmt::Display for Observation {
         }
         match &self.proxy {
             Some(Ok(backends)) => {
-                let words: Vec<_> =
-                    backends.iter().map(|(name, status)| format!("{name} {status}")).collect();
+                let words: Vec<_> = backends
+                    .iter()
+                    .map(|(name, status)| format!("{name} {status}"))
+                    .collect();
                 writeln!(f, "proxy: {}", words.join(", "))?;
             }
             Some(Err(error)) => writeln!(f, "proxy: {error}")?,
@@ -117,7 +127,12 @@ impl fmt::Display for NodeView {
             Err(error) => return write!(f, ", {error}"),
         };
         let replication = info.replication();
-        write!(f, ", {}, replid {}", replication.role, shortened(&replication.replid))?;
+        write!(
+            f,
+            ", {}, replid {}",
+            replication.role,
+            shortened(&replication.replid)
+        )?;
         if let Some(offset) = replication.master_repl_offset {
             write!(f, ", offset {offset}")?;
         }

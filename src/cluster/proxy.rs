@@ -31,7 +31,11 @@ impl Proxy {
         password: Option<String>,
         backends: Vec<String>,
     ) -> Self {
-        Self { server, password, backends }
+        Self {
+            server,
+            password,
+            backends,
+        }
     }
 
     /// The testbed's view of it.
@@ -81,7 +85,11 @@ impl Proxy {
     /// # Errors
     /// The socket does not answer in time; the text says why.
     pub async fn admin(&self, line: &str) -> Result<String, String> {
-        let address = self.server.endpoint(Port::Admin).await.map_err(|error| error.to_string())?;
+        let address = self
+            .server
+            .endpoint(Port::Admin)
+            .await
+            .map_err(|error| error.to_string())?;
         let exchange = async {
             let mut stream = TcpStream::connect(address).await?;
             stream.write_all(format!("{line}\n").as_bytes()).await?;
@@ -103,6 +111,9 @@ impl Proxy {
     pub async fn backend_stats(&self) -> Result<Vec<ServerStat>, String> {
         let answer = self.admin("show stat").await?;
         let stats = haproxy_stat::parse(&answer).map_err(|error| error.to_string())?;
-        Ok(stats.into_iter().filter(|stat| self.backends.contains(&stat.server)).collect())
+        Ok(stats
+            .into_iter()
+            .filter(|stat| self.backends.contains(&stat.server))
+            .collect())
     }
 }

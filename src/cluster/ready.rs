@@ -18,8 +18,10 @@ use crate::topology::{Role, Upstream};
 /// The first thing that is not as it should be, with the node's name.
 pub async fn links(cluster: &Cluster) -> Result<(), String> {
     primaries(cluster).await?;
-    let replicas: Vec<&Node> =
-        cluster.live().filter(|node| node.spec().role == Role::Replica).collect();
+    let replicas: Vec<&Node> = cluster
+        .live()
+        .filter(|node| node.spec().role == Role::Replica)
+        .collect();
     try_join_all(replicas.iter().map(|node| linked(cluster, node))).await?;
     Ok(())
 }
@@ -29,8 +31,10 @@ pub async fn links(cluster: &Cluster) -> Result<(), String> {
 /// # Errors
 /// The first thing that is not as it should be, with the node's name.
 pub async fn primaries(cluster: &Cluster) -> Result<(), String> {
-    let live: Vec<&Node> =
-        cluster.live().filter(|node| node.spec().role == Role::Primary).collect();
+    let live: Vec<&Node> = cluster
+        .live()
+        .filter(|node| node.spec().role == Role::Primary)
+        .collect();
     try_join_all(live.iter().map(|node| linked(cluster, node))).await?;
     proxy_sees(cluster).await
 }
@@ -38,7 +42,10 @@ pub async fn primaries(cluster: &Cluster) -> Result<(), String> {
 /// One node: answers, loads nothing, has every link that it can have.
 async fn linked(cluster: &Cluster, node: &Node) -> Result<(), String> {
     let name = node.name();
-    let info = node.info().await.map_err(|error| format!("{name}: {error}"))?;
+    let info = node
+        .info()
+        .await
+        .map_err(|error| format!("{name}: {error}"))?;
     if info.loading() != Some(false) {
         return Err(format!("{name} is loading"));
     }
@@ -53,7 +60,10 @@ async fn linked(cluster: &Cluster, node: &Node) -> Result<(), String> {
     for master in &replication.masters {
         let upstream = cluster.server_at(&master.host, master.port);
         let reachable = upstream.is_none_or(|upstream| {
-            cluster.nodes().iter().all(|node| node.name() != upstream || node.should_answer())
+            cluster
+                .nodes()
+                .iter()
+                .all(|node| node.name() != upstream || node.should_answer())
         });
         let upstream = upstream.unwrap_or(&master.host);
         if !reachable {
@@ -71,7 +81,9 @@ async fn linked(cluster: &Cluster, node: &Node) -> Result<(), String> {
 
 /// HAProxy's view of the primaries is the truth: live ones up, others not.
 async fn proxy_sees(cluster: &Cluster) -> Result<(), String> {
-    let Ok(proxy) = cluster.proxy() else { return Ok(()) };
+    let Ok(proxy) = cluster.proxy() else {
+        return Ok(());
+    };
     let up: BTreeSet<String> = proxy
         .backend_stats()
         .await?
@@ -88,9 +100,17 @@ async fn proxy_sees(cluster: &Cluster) -> Result<(), String> {
         return Ok(());
     }
     let list = |set: &BTreeSet<String>| {
-        if set.is_empty() { "none".to_owned() } else { set.iter().cloned().collect::<Vec<_>>().join(", ") }
+        if set.is_empty() {
+            "none".to_owned()
+        } else {
+            set.iter().cloned().collect::<Vec<_>>().join(", ")
+        }
     };
-    Err(format!("the proxy sees up: {}; alive: {}", list(&up), list(&live)))
+    Err(format!(
+        "the proxy sees up: {}; alive: {}",
+        list(&up),
+        list(&live)
+    ))
 }
 
 /// A write on each live primary is readable on every live node it can reach; the keys are removed
@@ -100,10 +120,15 @@ async fn proxy_sees(cluster: &Cluster) -> Result<(), String> {
 /// The first node on which a probe is not as it should be.
 pub async fn probe(cluster: &Cluster) -> Result<(), String> {
     let key = |writer: &Node| format!("keydb-harness:probe:{}", writer.name());
-    let writers: Vec<&Node> =
-        cluster.live().filter(|node| node.spec().role == Role::Primary).collect();
+    let writers: Vec<&Node> = cluster
+        .live()
+        .filter(|node| node.spec().role == Role::Primary)
+        .collect();
     for writer in &writers {
-        let mut client = writer.client().await.map_err(|error| format!("{}: {error}", writer.name()))?;
+        let mut client = writer
+            .client()
+            .await
+            .map_err(|error| format!("{}: {error}", writer.name()))?;
         client
             .query::<()>(redis::cmd("SET").arg(key(writer)).arg("1"))
             .await
@@ -114,7 +139,10 @@ pub async fn probe(cluster: &Cluster) -> Result<(), String> {
         missing.extend(await_value(cluster, writer, &key(writer), true).await);
     }
     for writer in &writers {
-        let mut client = writer.client().await.map_err(|error| format!("{}: {error}", writer.name()))?;
+        let mut client = writer
+            .client()
+            .await
+            .map_err(|error| format!("{}: {error}", writer.name()))?;
         client
             .query::<()>(redis::cmd("DEL").arg(key(writer)))
             .await
@@ -132,7 +160,9 @@ async fn await_value(cluster: &Cluster, writer: &Node, key: &str, present: bool)
     for node in cluster.live().filter(|node| hears(cluster, node, writer)) {
         let mut seen = Err("not asked".to_owned());
         let client = node.client().await;
-        let Ok(mut client) = client else { return Some(format!("{} does not answer", node.name())) };
+        let Ok(mut client) = client else {
+            return Some(format!("{} does not answer", node.name()));
+        };
         for _ in 0..LOOKS {
             let reply: Result<bool, _> = client.query(redis::cmd("EXISTS").arg(key)).await;
             seen = reply.map_err(|error| error.to_string());
@@ -144,9 +174,19 @@ async fn await_value(cluster: &Cluster, writer: &Node, key: &str, present: bool)
         match seen {
             Ok(exists) if exists == present => {}
             Ok(_) if present => {
-                return Some(format!("{}'s probe write is not on {}", writer.name(), node.name()));
+                return Some(format!(
+                    "{}'s probe write is not on {}",
+                    writer.name(),
+                    node.name()
+                ));
             }
-            Ok(_) => return Some(format!("{}'s probe is still on {}", writer.name(), node.name())),
+            Ok(_) => {
+                return Some(format!(
+                    "{}'s probe is still on {}",
+                    writer.name(),
+                    node.name()
+                ));
+            }
             Err(error) => return Some(format!("{}: {error}", node.name())),
         }
     }
@@ -159,7 +199,9 @@ fn hears(cluster: &Cluster, node: &Node, writer: &Node) -> bool {
     let mut next = 0;
     while let Some(name) = reached.get(next).copied() {
         next += 1;
-        let Ok(listener) = cluster.node(name) else { continue };
+        let Ok(listener) = cluster.node(name) else {
+            continue;
+        };
         if !listener.should_answer() {
             continue;
         }

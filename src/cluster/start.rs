@@ -56,16 +56,32 @@ impl Cluster {
         let primaries: Vec<&Node> = cluster.primaries().collect();
         match order {
             Order::Staged => cluster.launch(&primaries, true).await?,
-            Order::AtOnce => cluster.launch(&cluster.nodes.iter().collect::<Vec<_>>(), true).await?,
+            Order::AtOnce => {
+                cluster
+                    .launch(&cluster.nodes.iter().collect::<Vec<_>>(), true)
+                    .await?
+            }
         }
-        cluster.await_start("the primaries link both ways and the proxy sees them", Stage::Primaries).await?;
+        cluster
+            .await_start(
+                "the primaries link both ways and the proxy sees them",
+                Stage::Primaries,
+            )
+            .await?;
         cluster.startup.primaries = began.elapsed();
 
         let began = Instant::now();
         if order == Order::Staged {
-            cluster.launch(&cluster.replicas().collect::<Vec<_>>(), false).await?;
+            cluster
+                .launch(&cluster.replicas().collect::<Vec<_>>(), false)
+                .await?;
         }
-        cluster.await_start("every link is up and a probe write is readable everywhere", Stage::All).await?;
+        cluster
+            .await_start(
+                "every link is up and a probe write is readable everywhere",
+                Stage::All,
+            )
+            .await?;
         cluster.startup.replicas = began.elapsed();
         Ok(cluster)
     }
@@ -74,7 +90,11 @@ impl Cluster {
         let mut seats: Vec<Seat> = topology
             .proxy
             .iter()
-            .map(|proxy| Seat { name: PROXY.to_owned(), host_port: proxy.host_port, admin: true })
+            .map(|proxy| Seat {
+                name: PROXY.to_owned(),
+                host_port: proxy.host_port,
+                admin: true,
+            })
             .collect();
         seats.extend(topology.nodes.iter().map(|node| Seat {
             name: node.name.clone(),
@@ -93,13 +113,21 @@ impl Cluster {
         let mut plans = Vec::new();
         for node in &cluster.topology.nodes {
             let program = Program::Keydb(node.keydb.clone().unwrap_or_else(|| lab.keydb().clone()));
-            plans.push(ServerPlan { name: node.name.clone(), program, config: cluster.keydb_conf(node)? });
+            plans.push(ServerPlan {
+                name: node.name.clone(),
+                program,
+                config: cluster.keydb_conf(node)?,
+            });
         }
         let configs: Vec<String> = plans.iter().map(|plan| plan.config.clone()).collect();
         if let Some(proxy) = &cluster.topology.proxy {
             let config = cluster.haproxy_cfg(proxy)?;
             let program = Program::Haproxy(lab.haproxy().clone());
-            plans.push(ServerPlan { name: PROXY.to_owned(), program, config });
+            plans.push(ServerPlan {
+                name: PROXY.to_owned(),
+                program,
+                config,
+            });
         }
         let created = futures_util::future::try_join_all(
             plans.into_iter().map(|plan| cluster.site.create(plan)),
@@ -109,8 +137,9 @@ impl Cluster {
         let password = cluster.topology.password.clone();
         if let Some(proxy) = &cluster.topology.proxy {
             let backends = proxy.backends.clone();
-            cluster.proxy =
-                servers.pop().map(|server| Proxy::new(server, password.clone(), backends));
+            cluster.proxy = servers
+                .pop()
+                .map(|server| Proxy::new(server, password.clone(), backends));
         }
         let specs = cluster.topology.nodes.clone().into_iter();
         cluster.nodes = specs

@@ -48,7 +48,9 @@ impl History {
 
     /// The acknowledged writes that are not among the keys of `present`.
     pub fn missing<'a>(&'a self, present: &BTreeSet<String>) -> Vec<&'a Write> {
-        self.acknowledged().filter(|write| !present.contains(&write.key)).collect()
+        self.acknowledged()
+            .filter(|write| !present.contains(&write.key))
+            .collect()
     }
 
     /// Acknowledged writes per second between two moments.
@@ -58,28 +60,66 @@ impl History {
             .filter(|write| (from..to).contains(&write.completed))
             .count();
         let seconds = to.saturating_sub(from).as_secs_f64();
-        if seconds == 0.0 { 0.0 } else { f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds }
+        if seconds == 0.0 {
+            0.0
+        } else {
+            f64::from(u32::try_from(count).unwrap_or(u32::MAX)) / seconds
+        }
     }
 
     /// The longest time between two moments in which no write was acknowledged to anyone.
     pub fn longest_gap(&self, from: Duration, to: Duration) -> Duration {
-        let mut times: Vec<Duration> = self
-            .acknowledged()
-            .map(|write| write.completed)
-            .filter(|time| (from..to).contains(time))
-            .collect();
-        times.push(from);
-        times.push(to);
-        times.sort_unstable();
-        times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
+        longest_gap(self.acknowledged(), from, to)
+    }
+
+    /// The longest time between two moments in which one and the same client had no write
+    /// acknowledged, whatever the others had.
+    pub fn longest_client_gap(&self, from: Duration, to: Duration) -> Duration {
+        let clients: BTreeSet<usize> = self.writes.iter().map(|write| write.client).collect();
+        clients
+            .into_iter()
+            .map(|client| {
+                longest_gap(
+                    self.acknowledged().filter(|write| write.client == client),
+                    from,
+                    to,
+                )
+            })
+            .max()
+            .unwrap_or_default()
     }
 
     /// How many writes were not acknowledged, and the first error among them.
     pub fn errors(&self) -> (usize, Option<&str>) {
-        let failed: Vec<&Write> =
-            self.writes.iter().filter(|write| write.fate != Fate::Ok).collect();
-        (failed.len(), failed.iter().find_map(|write| write.error.as_deref()))
+        let failed: Vec<&Write> = self
+            .writes
+            .iter()
+            .filter(|write| write.fate != Fate::Ok)
+            .collect();
+        (
+            failed.len(),
+            failed.iter().find_map(|write| write.error.as_deref()),
+        )
     }
+}
+
+fn longest_gap<'a>(
+    writes: impl Iterator<Item = &'a Write>,
+    from: Duration,
+    to: Duration,
+) -> Duration {
+    let mut times: Vec<Duration> = writes
+        .map(|write| write.completed)
+        .filter(|time| (from..to).contains(time))
+        .collect();
+    times.push(from);
+    times.push(to);
+    times.sort_unstable();
+    times
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .max()
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -130,9 +170,29 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_hangs_shows_in_its_own_gap_only() {
+        let mut history = history();
+        history.writes.push(Write {
+            client: 1,
+            ..write(10, Fate::Ok)
+        });
+        history.writes.push(Write {
+            client: 1,
+            key: "late".to_owned(),
+            ..write(95, Fate::Ok)
+        });
+        assert_eq!(history.longest_client_gap(ms(0), ms(100)), ms(85));
+        assert_eq!(history.longest_gap(ms(0), ms(100)), ms(70));
+    }
+
+    #[test]
     fn a_missing_key_is_an_acknowledged_one_that_is_not_there() {
         let present = BTreeSet::from(["k10".to_owned(), "k90".to_owned()]);
-        let missing: Vec<_> = history().missing(&present).iter().map(|w| w.key.clone()).collect();
+        let missing: Vec<_> = history()
+            .missing(&present)
+            .iter()
+            .map(|w| w.key.clone())
+            .collect();
         assert_eq!(missing, ["k20"]);
     }
 }

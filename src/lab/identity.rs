@@ -81,15 +81,26 @@ impl Identity {
         keydb: &KeydbSpec,
         haproxy: &HaproxySpec,
     ) -> Result<Self, EnvironmentError> {
-        let seat =
-            |name: &str, admin| Seat { name: name.to_owned(), host_port: None, admin };
-        let site = testbed.open(&[seat(PROXY, true), seat(KEYDB, false)]).await?;
-        let asked =
-            tokio::try_join!(ask_keydb(site.as_ref(), keydb), ask_haproxy(site.as_ref(), haproxy));
+        let seat = |name: &str, admin| Seat {
+            name: name.to_owned(),
+            host_port: None,
+            admin,
+        };
+        let site = testbed
+            .open(&[seat(PROXY, true), seat(KEYDB, false)])
+            .await?;
+        let asked = tokio::try_join!(
+            ask_keydb(site.as_ref(), keydb),
+            ask_haproxy(site.as_ref(), haproxy)
+        );
         let closing = Arc::clone(&site);
         let _ = tokio::task::spawn_blocking(move || closing.close()).await;
         let (keydb, haproxy) = asked?;
-        Ok(Self { testbed: testbed.kind().to_string(), keydb, haproxy })
+        Ok(Self {
+            testbed: testbed.kind().to_string(),
+            keydb,
+            haproxy,
+        })
     }
 }
 
@@ -104,7 +115,10 @@ async fn ask_keydb(site: &dyn Site, spec: &KeydbSpec) -> Result<KeydbIdentity, E
     let program = Program::Keydb(spec.clone());
     let server = start(site, KEYDB, &program, config).await?;
     let mut client = answering(server.as_ref(), &program, || async {
-        let address = server.endpoint(Port::Service).await.map_err(|error| error.to_string())?;
+        let address = server
+            .endpoint(Port::Service)
+            .await
+            .map_err(|error| error.to_string())?;
         let mut client = Client::connect(address, None, Timeouts::GLANCE)
             .await
             .map_err(|error| error.to_string())?;
@@ -117,7 +131,10 @@ async fn ask_keydb(site: &dyn Site, spec: &KeydbSpec) -> Result<KeydbIdentity, E
     .await?;
     let failed =
         |error| EnvironmentError::new(format!("{program} does not say what it is: {error}"));
-    let text: String = client.query(redis::cmd("INFO").arg("server")).await.map_err(failed)?;
+    let text: String = client
+        .query(redis::cmd("INFO").arg("server"))
+        .await
+        .map_err(failed)?;
     let info = Info::parse(&text);
     let version = info.version().unwrap_or("an unknown version").to_owned();
     let active: Vec<String> = client
@@ -129,7 +146,9 @@ async fn ask_keydb(site: &dyn Site, spec: &KeydbSpec) -> Result<KeydbIdentity, E
             "{program} is not KeyDB: it calls itself version {version} and knows no active-replica; name a KeyDB server"
         )));
     }
-    let sha256 = server.binary_sha256(info.executable().unwrap_or_default()).await?;
+    let sha256 = server
+        .binary_sha256(info.executable().unwrap_or_default())
+        .await?;
     Ok(KeydbIdentity {
         spec: spec.to_string(),
         git_sha1: info.get("redis_git_sha1").unwrap_or_default().to_owned(),
@@ -143,15 +162,20 @@ async fn ask_haproxy(
     site: &dyn Site,
     spec: &HaproxySpec,
 ) -> Result<HaproxyIdentity, EnvironmentError> {
-    let (service, admin) =
-        (site.listens_on(PROXY, Port::Service), site.listens_on(PROXY, Port::Admin));
+    let (service, admin) = (
+        site.listens_on(PROXY, Port::Service),
+        site.listens_on(PROXY, Port::Admin),
+    );
     let config = format!(
         "global\n    maxconn 100\n    stats socket ipv4@{admin} level admin\ndefaults\n    mode tcp\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\nlisten probe\n    bind {service}\n"
     );
     let program = Program::Haproxy(spec.clone());
     let server = start(site, PROXY, &program, config).await?;
     let version = answering(server.as_ref(), &program, || async {
-        let address = server.endpoint(Port::Admin).await.map_err(|error| error.to_string())?;
+        let address = server
+            .endpoint(Port::Admin)
+            .await
+            .map_err(|error| error.to_string())?;
         let ask = async {
             let mut stream = tokio::net::TcpStream::connect(address).await?;
             stream.write_all(b"show info\n").await?;
@@ -160,11 +184,18 @@ async fn ask_haproxy(
             std::io::Result::Ok(answer)
         };
         let answer = ask.await.map_err(|error| error.to_string())?;
-        let version = answer.lines().find_map(|line| line.strip_prefix("Version: "));
-        version.map(str::to_owned).ok_or_else(|| "its admin socket names no version".to_owned())
+        let version = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("Version: "));
+        version
+            .map(str::to_owned)
+            .ok_or_else(|| "its admin socket names no version".to_owned())
     })
     .await?;
-    Ok(HaproxyIdentity { spec: spec.to_string(), version })
+    Ok(HaproxyIdentity {
+        spec: spec.to_string(),
+        version,
+    })
 }
 
 async fn start(
@@ -173,7 +204,11 @@ async fn start(
     program: &Program,
     config: String,
 ) -> Result<Arc<dyn Server>, EnvironmentError> {
-    let plan = ServerPlan { name: name.to_owned(), program: program.clone(), config };
+    let plan = ServerPlan {
+        name: name.to_owned(),
+        program: program.clone(),
+        config,
+    };
     let server = site.create(plan).await?;
     server.start().await?;
     Ok(server)
@@ -214,14 +249,20 @@ where
 
 /// The last few lines of a server's log, on one line, without the time stamps that open them.
 pub(crate) fn last_words(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = log
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
     if lines.is_empty() {
         return "nothing".to_owned();
     }
     let tail: Vec<&str> = lines[lines.len().saturating_sub(4)..]
         .iter()
         .map(|line| {
-            line.split_once(" # ").or(line.split_once(" * ")).map_or(*line, |(_, text)| text)
+            line.split_once(" # ")
+                .or(line.split_once(" * "))
+                .map_or(*line, |(_, text)| text)
         })
         .collect();
     tail.join(" | ")

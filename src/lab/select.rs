@@ -35,9 +35,14 @@ pub(super) async fn select(settings: &Settings) -> Result<Chosen, EnvironmentErr
     if let [(_, only)] = &refusals[..] {
         return Err(only.clone());
     }
-    let reasons: Vec<_> =
-        refusals.iter().map(|(kind, error)| format!("{kind}: {error}")).collect();
-    Err(EnvironmentError::new(format!("no testbed can run here. {}", reasons.join(". "))))
+    let reasons: Vec<_> = refusals
+        .iter()
+        .map(|(kind, error)| format!("{kind}: {error}"))
+        .collect();
+    Err(EnvironmentError::new(format!(
+        "no testbed can run here. {}",
+        reasons.join(". ")
+    )))
 }
 
 async fn attempt(kind: TestbedKind, settings: &Settings) -> Result<Chosen, EnvironmentError> {
@@ -50,7 +55,11 @@ async fn attempt(kind: TestbedKind, settings: &Settings) -> Result<Chosen, Envir
     let testbed = connect(kind).await?;
     testbed.prepare(&Program::Keydb(keydb.clone())).await?;
     testbed.prepare(&Program::Haproxy(haproxy.clone())).await?;
-    Ok(Chosen { testbed, keydb, haproxy })
+    Ok(Chosen {
+        testbed,
+        keydb,
+        haproxy,
+    })
 }
 
 async fn connect(kind: TestbedKind) -> Result<Arc<dyn Testbed>, EnvironmentError> {

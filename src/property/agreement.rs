@@ -15,6 +15,9 @@ pub const PROMISE: &str = "all nodes hold the same data";
 /// divergence is for ever.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// As [`DEADLINE`], for counts that follow the data by an expiry cycle.
+const EXPIRES_DEADLINE: Duration = Duration::from_secs(10);
+
 /// Waits until all live nodes agree.
 ///
 /// # Errors
@@ -31,7 +34,31 @@ pub async fn reached(cluster: &Cluster) -> Result<Comparison, Unmet> {
     .await
 }
 
-/// Records as `check` whether all live nodes come to agree.
+/// Records as `check` whether all live nodes come to hold the same data, and as `expires` whether
+/// they also come to count the same number of keys with a TTL: an expiry that was invented shows
+/// there and nowhere else.
 pub async fn check(trial: &Trial, check: &str) -> bool {
-    trial.check(check, PROMISE, reached(trial.cluster()).await)
+    let agrees = trial.check(check, PROMISE, reached(trial.cluster()).await);
+    if agrees {
+        let promise = "all nodes count the same number of keys with a TTL";
+        trial.check("expires", promise, expires_reached(trial.cluster()).await);
+    }
+    agrees
+}
+
+/// Waits until all live nodes count the same number of keys with a TTL in each database.
+///
+/// # Errors
+/// They do not within the deadline: the counts of each node.
+pub async fn expires_reached(cluster: &Cluster) -> Result<&'static str, Unmet> {
+    let what = "all nodes count the same number of keys with a TTL";
+    eventually(cluster, what, EXPIRES_DEADLINE, || async {
+        let nodes: Vec<&Node> = cluster.live().collect();
+        match dataset::compare(&nodes).await {
+            Ok(comparison) if comparison.expires.is_empty() => Ok("`expires=` is equal"),
+            Ok(comparison) => Err(comparison.expires.join("; ")),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .await
 }

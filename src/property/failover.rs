@@ -9,7 +9,11 @@ use crate::wait::{DEADLINE, Unmet, eventually};
 
 /// The roles of a cluster's nodes, by name.
 pub fn roles(cluster: &Cluster) -> BTreeMap<String, Role> {
-    cluster.nodes().iter().map(|node| (node.name().to_owned(), node.spec().role)).collect()
+    cluster
+        .nodes()
+        .iter()
+        .map(|node| (node.name().to_owned(), node.spec().role))
+        .collect()
 }
 
 /// Waits until every replica shows the current replid of the primary `survivor` and its link is

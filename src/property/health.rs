@@ -21,8 +21,11 @@ async fn alive(trial: &Trial) {
             Err(error) => dead.push(error.to_string()),
         }
     }
-    let seen =
-        if dead.is_empty() { Ok(format!("{count} servers live")) } else { Err(dead.join("; ")) };
+    let seen = if dead.is_empty() {
+        Ok(format!("{count} servers live"))
+    } else {
+        Err(dead.join("; "))
+    };
     trial.check("alive", "every server that was not stopped lives", seen);
 }
 
@@ -30,7 +33,11 @@ async fn logs(trial: &Trial) {
     let rules = match log_rules::built_in() {
         Ok(rules) => rules,
         Err(error) => {
-            trial.inconclusive("logs", "logs hold no line that means trouble", error.to_string());
+            trial.inconclusive(
+                "logs",
+                "logs hold no line that means trouble",
+                error.to_string(),
+            );
             return;
         }
     };
@@ -46,7 +53,10 @@ async fn logs(trial: &Trial) {
         };
         lines += log.lines().count();
         let matches = log_rules::scan(&rules, &log);
-        for found in matches.iter().filter(|found| found.severity == Severity::Broken) {
+        for found in matches
+            .iter()
+            .filter(|found| found.severity == Severity::Broken)
+        {
             let first = found.lines.first().map_or("", |line| line.text.trim());
             trial.check(
                 &format!("log:{}", found.rule),
@@ -54,7 +64,11 @@ async fn logs(trial: &Trial) {
                 Err::<&str, _>(format!("{} × on {}: {first}", found.count, node.name())),
             );
         }
-        clean += usize::from(matches.iter().all(|found| found.severity != Severity::Broken));
+        clean += usize::from(
+            matches
+                .iter()
+                .all(|found| found.severity != Severity::Broken),
+        );
     }
     if clean == trial.cluster().nodes().len() {
         trial.check(

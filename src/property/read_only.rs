@@ -10,7 +10,10 @@ use crate::cluster::{ClientError, Node};
 pub async fn accepts_writes(node: &Node) -> Result<bool, ClientError> {
     let key = "keydb-harness:probe:write";
     let mut client = node.client().await?;
-    match client.query::<()>(redis::cmd("SET").arg(key).arg(node.name())).await {
+    match client
+        .query::<()>(redis::cmd("SET").arg(key).arg(node.name()))
+        .await
+    {
         Ok(()) => {
             client.query::<()>(redis::cmd("DEL").arg(key)).await?;
             Ok(true)

@@ -21,7 +21,10 @@ pub fn groups(
     let mut primaries = BTreeMap::new();
     let mut replicas = Vec::new();
     for node in observation.nodes.iter().filter(|node| node.should_answer) {
-        let info = node.info.as_ref().map_err(|error| format!("{}: {error}", node.name))?;
+        let info = node
+            .info
+            .as_ref()
+            .map_err(|error| format!("{}: {error}", node.name))?;
         let replication = info.replication();
         match roles.get(&node.name) {
             Some(Role::Primary) => {
@@ -32,13 +35,16 @@ pub fn groups(
     }
     let mut groups: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (name, replication) in replicas {
-        if !replication.masters.iter().all(|master| master.link_up) || replication.masters.is_empty()
+        if !replication.masters.iter().all(|master| master.link_up)
+            || replication.masters.is_empty()
         {
             return Err(format!("{name}'s link is down"));
         }
         let Some(primary) = primaries.get(&replication.replid) else {
-            let ids: Vec<_> =
-                primaries.iter().map(|(id, name)| format!("{name} {}", shortened(id))).collect();
+            let ids: Vec<_> = primaries
+                .iter()
+                .map(|(id, name)| format!("{name} {}", shortened(id)))
+                .collect();
             return Err(format!(
                 "{name} shows master_replid {}, which is no live primary's ({})",
                 shortened(&replication.replid),
@@ -55,7 +61,10 @@ pub fn described(groups: &BTreeMap<String, BTreeSet<String>>) -> String {
     groups
         .iter()
         .map(|(primary, replicas)| {
-            format!("{primary}: {}", replicas.iter().cloned().collect::<Vec<_>>().join(" "))
+            format!(
+                "{primary}: {}",
+                replicas.iter().cloned().collect::<Vec<_>>().join(" ")
+            )
         })
         .collect::<Vec<_>>()
         .join("; ")
@@ -85,8 +94,11 @@ mod tests {
         let roles = nodes
             .iter()
             .map(|node| {
-                let role =
-                    if node.name.starts_with('p') { Role::Primary } else { Role::Replica };
+                let role = if node.name.starts_with('p') {
+                    Role::Primary
+                } else {
+                    Role::Replica
+                };
                 (node.name.clone(), role)
             })
             .collect();
@@ -107,7 +119,10 @@ mod tests {
 
     #[test]
     fn an_id_that_no_live_primary_has_is_named() {
-        let nodes = vec![node("p1", "aaaaaaaaaa", "up"), node("r1", "cccccccccc", "up")];
+        let nodes = vec![
+            node("p1", "aaaaaaaaaa", "up"),
+            node("r1", "cccccccccc", "up"),
+        ];
         let error = judged(nodes).expect_err("foreign id");
         assert!(error.contains("r1 shows master_replid cccccccc"), "{error}");
         assert!(error.contains("p1 aaaaaaaa"), "{error}");
@@ -117,13 +132,20 @@ mod tests {
     fn the_id_of_a_dead_primary_does_not_count() {
         let mut dead = node("p1", "aaaaaaaaaa", "up");
         dead.should_answer = false;
-        let nodes = vec![dead, node("p2", "bbbbbbbbbb", "up"), node("r1", "aaaaaaaaaa", "up")];
+        let nodes = vec![
+            dead,
+            node("p2", "bbbbbbbbbb", "up"),
+            node("r1", "aaaaaaaaaa", "up"),
+        ];
         assert!(judged(nodes).is_err());
     }
 
     #[test]
     fn a_link_that_is_down_does_not_count() {
-        let nodes = vec![node("p1", "aaaaaaaaaa", "up"), node("r1", "aaaaaaaaaa", "down")];
+        let nodes = vec![
+            node("p1", "aaaaaaaaaa", "up"),
+            node("r1", "aaaaaaaaaa", "down"),
+        ];
         assert_eq!(judged(nodes), Err("r1's link is down".to_owned()));
     }
 }

@@ -35,7 +35,11 @@ pub struct Resyncs {
 
 impl fmt::Display for Resyncs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} full and {} partial resyncs, {} bytes", self.full, self.partial, self.bytes)
+        write!(
+            f,
+            "{} full and {} partial resyncs, {} bytes",
+            self.full, self.partial, self.bytes
+        )
     }
 }
 
@@ -45,9 +49,14 @@ impl fmt::Display for Resyncs {
 /// # Errors
 /// A node does not answer.
 pub async fn before(cluster: &Cluster) -> Result<Before> {
-    let mut before = Before { served: served(cluster).await?, log_lengths: BTreeMap::new() };
+    let mut before = Before {
+        served: served(cluster).await?,
+        log_lengths: BTreeMap::new(),
+    };
     for node in cluster.nodes() {
-        before.log_lengths.insert(node.name().to_owned(), node.log().await?.len());
+        before
+            .log_lengths
+            .insert(node.name().to_owned(), node.log().await?.len());
     }
     Ok(before)
 }
@@ -76,7 +85,10 @@ async fn served(cluster: &Cluster) -> Result<BTreeMap<String, Served>> {
     for node in cluster.live() {
         let info = node.info().await?;
         let count = |field| info.stat(field).unwrap_or(0);
-        let counts = Served { full: count("sync_full"), partial: count("sync_partial_ok") };
+        let counts = Served {
+            full: count("sync_full"),
+            partial: count("sync_partial_ok"),
+        };
         served.insert(node.name().to_owned(), counts);
     }
     Ok(served)

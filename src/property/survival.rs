@@ -48,14 +48,20 @@ pub fn losses(
     present: &BTreeMap<String, BTreeSet<String>>,
     allowances: &[Allowance],
 ) -> Losses {
-    let mut losses =
-        Losses { acknowledged: history.acknowledged().count(), ..Losses::default() };
+    let mut losses = Losses {
+        acknowledged: history.acknowledged().count(),
+        ..Losses::default()
+    };
     for (node, keys) in present {
         for write in history.missing(keys) {
             if allowances.iter().any(|allowance| allowance.covers(write)) {
                 losses.allowed.insert(write.key.clone());
             } else {
-                losses.forbidden.entry(write.key.clone()).or_default().push(node.clone());
+                losses
+                    .forbidden
+                    .entry(write.key.clone())
+                    .or_default()
+                    .push(node.clone());
             }
         }
     }
@@ -73,7 +79,10 @@ impl Losses {
                 0 => String::new(),
                 n => format!(", {n} lost within the lag window before the stop"),
             };
-            return Ok(format!("0 of {} acknowledged writes missing{allowed}", self.acknowledged));
+            return Ok(format!(
+                "0 of {} acknowledged writes missing{allowed}",
+                self.acknowledged
+            ));
         }
         let first: Vec<_> = self
             .forbidden
@@ -125,7 +134,12 @@ mod tests {
         let losses = judged(&[Allowance::LagBefore(Duration::from_secs(5))]);
         assert_eq!(losses.allowed, BTreeSet::from(["late".to_owned()]));
         assert_eq!(losses.forbidden.keys().collect::<Vec<_>>(), ["early"]);
-        assert!(losses.verdict().expect_err("broken").contains("early not on p2"));
+        assert!(
+            losses
+                .verdict()
+                .expect_err("broken")
+                .contains("early not on p2")
+        );
     }
 
     #[test]

@@ -88,7 +88,11 @@ fn line(outcome: &Outcome, standing: Standing, colour: bool) -> String {
         (Standing::AsExpected, Verdict::Holds) => "32",
         (Standing::AsExpected, _) => "33",
     };
-    let word = if colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word };
+    let word = if colour {
+        format!("\u{1b}[{code}m{word}\u{1b}[0m")
+    } else {
+        word
+    };
     let note = match standing {
         Standing::AsExpected => String::new(),
         _ if outcome.environment.is_some() => String::new(),
@@ -99,7 +103,11 @@ fn line(outcome: &Outcome, standing: Standing, colour: bool) -> String {
         Some(reason) => reason.clone(),
         None => outcome.headline.clone(),
     };
-    format!("{word} {:<26}{note} {headline} ({:.1} s)", outcome.id(), outcome.seconds)
+    format!(
+        "{word} {:<26}{note} {headline} ({:.1} s)",
+        outcome.id(),
+        outcome.seconds
+    )
 }
 
 fn standing_needs_words(standing: Standing) -> bool {
@@ -128,7 +136,10 @@ fn details(outcome: &Outcome, expectations: Option<&Expectations>, verbose: bool
         ));
         match known {
             Some(deviation) if finding.verdict == Verdict::Broken => {
-                text.push_str(&format!("\n{:18}known as {}: {}", "", deviation.id, deviation.reason));
+                text.push_str(&format!(
+                    "\n{:18}known as {}: {}",
+                    "", deviation.id, deviation.reason
+                ));
             }
             _ if finding.verdict == Verdict::Broken || verbose => {
                 for line in finding.state.lines() {
@@ -153,7 +164,8 @@ pub fn summary(results: &Results) -> String {
     };
     let mut parts = Vec::new();
     for verdict in [Verdict::Holds, Verdict::Broken, Verdict::Inconclusive] {
-        let number = count(&|trial| trial.verdict == verdict && trial.outcome.environment.is_none());
+        let number =
+            count(&|trial| trial.verdict == verdict && trial.outcome.environment.is_none());
         if number > 0 {
             parts.push(format!("{number} {verdict}"));
         }
@@ -163,7 +175,12 @@ pub fn summary(results: &Results) -> String {
         parts.push(format!("{not_run} not run"));
     }
     let mut standings = Vec::new();
-    for standing in [Standing::Known, Standing::Fixed, Standing::Regression, Standing::New] {
+    for standing in [
+        Standing::Known,
+        Standing::Fixed,
+        Standing::Regression,
+        Standing::New,
+    ] {
         let number = count(&|trial| trial.standing == standing);
         if number > 0 {
             standings.push(format!("{number} {standing}"));
@@ -176,8 +193,11 @@ pub fn summary(results: &Results) -> String {
             results.identity.keydb.version
         ),
     };
-    let standings =
-        if standings.is_empty() { String::new() } else { format!(" ({})", standings.join(", ")) };
+    let standings = if standings.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", standings.join(", "))
+    };
     format!(
         "{} of {} trials in {:.1} s: {}{standings}; {judged}; exit code {}",
         results.n - not_run,

@@ -73,10 +73,10 @@ async fn run(trial: &Trial) -> Result<()> {
         ("proxy-leaves-out", "the proxy leaves out the stopped primary"),
         ("resyncs", "the primary resyncs and every link is up again"),
         ("proxy-uses-both", "the proxy uses the returned primary"),
-        ("agreement", agreement::PROMISE),
     ] {
         trial.check(check, promise, Ok::<_, String>(&rounds));
     }
+    agreement::check(trial, "agreement").await;
     trial.measure("slowest return", slowest, "s");
     trial.headline(format!("{rounds}, slowest return {slowest:.2} s"));
     Ok(())

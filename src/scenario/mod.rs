@@ -60,7 +60,9 @@ pub struct Scenario {
 
 impl std::fmt::Debug for Scenario {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scenario").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Scenario")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,7 +83,11 @@ mod tests {
         for scenario in all() {
             assert!(!scenario.variants.is_empty(), "{}", scenario.name);
             for variant in scenario.variants {
-                assert!((scenario.topology)(variant).is_ok(), "{}/{variant}", scenario.name);
+                assert!(
+                    (scenario.topology)(variant).is_ok(),
+                    "{}/{variant}",
+                    scenario.name
+                );
             }
         }
     }

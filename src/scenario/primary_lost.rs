@@ -65,16 +65,22 @@ async fn run(trial: &Trial) -> Result<()> {
         );
     }
     let gap = history.longest_gap(lost_at, history.length);
+    let client_gap = history.longest_client_gap(lost_at, history.length);
     let (errors, first_error) = history.errors();
     trial.measure("rate before the loss", rate, "writes/s");
     trial.measure("longest gap without an acknowledged write", gap.as_secs_f64(), "s");
+    trial.measure("longest gap of one client", client_gap.as_secs_f64(), "s");
     trial.measure("writes not acknowledged", errors as f64, "writes");
     if moved {
         let convergence = moved_at.saturating_sub(lost_at).as_secs_f64();
         trial.measure("replicas moved after", convergence, "s");
         trial.headline(format!("replicas moved after {convergence:.2} s"));
     }
-    trial.headline(format!("longest write gap {:.2} s", gap.as_secs_f64()));
+    trial.headline(format!(
+        "longest write gap {:.2} s (of one client {:.2} s)",
+        gap.as_secs_f64(),
+        client_gap.as_secs_f64()
+    ));
     if let Some(error) = first_error {
         trial.headline(format!("{errors} writes failed ({error})"));
     }

@@ -21,13 +21,19 @@ pub struct Broken {
 
 impl From<Unmet> for Broken {
     fn from(unmet: Unmet) -> Self {
-        Self { evidence: unmet.to_string(), state: unmet.state }
+        Self {
+            evidence: unmet.to_string(),
+            state: unmet.state,
+        }
     }
 }
 
 impl From<String> for Broken {
     fn from(evidence: String) -> Self {
-        Self { evidence, state: String::new() }
+        Self {
+            evidence,
+            state: String::new(),
+        }
     }
 }
 
@@ -60,7 +66,12 @@ pub(crate) struct Record {
 
 impl Trial {
     pub(crate) fn new(cluster: Cluster, variant: &'static str, seed: u64) -> Self {
-        Self { cluster, variant, seed, record: Mutex::new(Record::default()) }
+        Self {
+            cluster,
+            variant,
+            seed,
+            record: Mutex::new(Record::default()),
+        }
     }
 
     /// The cluster.
@@ -117,7 +128,11 @@ impl Trial {
 
     /// Records a number.
     pub fn measure(&self, name: impl Into<String>, value: f64, unit: &str) {
-        self.record().measures.push(Measure { name: name.into(), value, unit: unit.to_owned() });
+        self.record().measures.push(Measure {
+            name: name.into(),
+            value,
+            unit: unit.to_owned(),
+        });
     }
 
     /// Adds to the line that the summary shows.
@@ -134,7 +149,12 @@ impl Trial {
     }
 
     pub(crate) fn finish(self) -> (Cluster, Record) {
-        (self.cluster, self.record.into_inner().unwrap_or_else(PoisonError::into_inner))
+        (
+            self.cluster,
+            self.record
+                .into_inner()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {

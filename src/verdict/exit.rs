@@ -1,7 +1,7 @@
 //! Exit codes, once for all commands.
 
-use super::expectation::Standing;
 use super::Outcome;
+use super::expectation::Standing;
 
 /// Everything is as expected.
 pub const AS_EXPECTED: u8 = 0;
@@ -15,10 +15,7 @@ pub const ENVIRONMENT: u8 = 3;
 pub const USAGE: u8 = 64;
 
 /// The exit code of a run: environment outweighs broken, broken outweighs inconclusive.
-pub fn code<'a>(
-    judged: impl IntoIterator<Item = (&'a Outcome, Standing)>,
-    strict: bool,
-) -> u8 {
+pub fn code<'a>(judged: impl IntoIterator<Item = (&'a Outcome, Standing)>, strict: bool) -> u8 {
     let weight = |code: u8| match code {
         ENVIRONMENT => 3,
         BROKEN => 2,
@@ -46,7 +43,10 @@ mod tests {
 
     fn code_of(standings: &[Standing], strict: bool) -> u8 {
         let outcome = outcome(&[Verdict::Holds]);
-        code(standings.iter().map(|standing| (&outcome, *standing)), strict)
+        code(
+            standings.iter().map(|standing| (&outcome, *standing)),
+            strict,
+        )
     }
 
     #[test]
@@ -70,7 +70,10 @@ mod tests {
         let mut failed = outcome(&[]);
         failed.environment = Some("no engine".to_owned());
         let broken = outcome(&[Verdict::Broken]);
-        let judged = [(&failed, Standing::Inconclusive), (&broken, Standing::Regression)];
+        let judged = [
+            (&failed, Standing::Inconclusive),
+            (&broken, Standing::Regression),
+        ];
         assert_eq!(code(judged, false), ENVIRONMENT);
     }
 }

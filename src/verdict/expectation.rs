@@ -15,9 +15,18 @@ use crate::settings::Expect;
 
 /// The expectations the harness ships, by version.
 const SHIPPED: &[(&str, &str)] = &[
-    ("5.3.3", include_str!("../../fixtures/expectations/5.3.3.toml")),
-    ("6.2.2", include_str!("../../fixtures/expectations/6.2.2.toml")),
-    ("6.3.4", include_str!("../../fixtures/expectations/6.3.4.toml")),
+    (
+        "5.3.3",
+        include_str!("../../fixtures/expectations/5.3.3.toml"),
+    ),
+    (
+        "6.2.2",
+        include_str!("../../fixtures/expectations/6.2.2.toml"),
+    ),
+    (
+        "6.3.4",
+        include_str!("../../fixtures/expectations/6.3.4.toml"),
+    ),
 ];
 
 /// What is expected of one version.
@@ -134,8 +143,10 @@ impl Expectations {
 
     fn from_file(file: &Path) -> Result<Self, ExpectationError> {
         let name = file.display().to_string();
-        let text = fs::read_to_string(file)
-            .map_err(|error| ExpectationError { file: name.clone(), cause: error.to_string() })?;
+        let text = fs::read_to_string(file).map_err(|error| ExpectationError {
+            file: name.clone(),
+            cause: error.to_string(),
+        })?;
         Self::parse(&name, &text)
     }
 
@@ -161,7 +172,9 @@ impl Expectations {
 
     fn expects_to_hold(&self, outcome: &Outcome) -> bool {
         let id = trial_id(&outcome.scenario, &outcome.variant);
-        self.holds.iter().any(|known| *known == outcome.scenario || *known == id)
+        self.holds
+            .iter()
+            .any(|known| *known == outcome.scenario || *known == id)
     }
 }
 
@@ -174,11 +187,15 @@ pub fn judge(outcome: &Outcome, expectations: Option<&Expectations>) -> Standing
             Verdict::Inconclusive => Standing::Inconclusive,
         };
     };
-    let known: Vec<&Deviation> =
-        expectations.deviations_of(&outcome.scenario, &outcome.variant).collect();
+    let known: Vec<&Deviation> = expectations
+        .deviations_of(&outcome.scenario, &outcome.variant)
+        .collect();
     let is_known = |check: &str| known.iter().any(|deviation| deviation.check == check);
-    let mut broken =
-        outcome.findings.iter().filter(|finding| finding.verdict == Verdict::Broken).peekable();
+    let mut broken = outcome
+        .findings
+        .iter()
+        .filter(|finding| finding.verdict == Verdict::Broken)
+        .peekable();
     let anything_broken = broken.peek().is_some();
     if broken.any(|finding| !is_known(&finding.check)) {
         return if expectations.expects_to_hold(outcome) || !known.is_empty() {
@@ -188,13 +205,19 @@ pub fn judge(outcome: &Outcome, expectations: Option<&Expectations>) -> Standing
         };
     }
     let inconclusive = outcome.findings.is_empty()
-        || outcome.findings.iter().any(|finding| finding.verdict == Verdict::Inconclusive);
+        || outcome
+            .findings
+            .iter()
+            .any(|finding| finding.verdict == Verdict::Inconclusive);
     if inconclusive {
         return Standing::Inconclusive;
     }
     let gone = known.iter().any(|deviation| {
         deviation.frequency == Frequency::Always
-            && outcome.findings.iter().any(|finding| finding.check == deviation.check)
+            && outcome
+                .findings
+                .iter()
+                .any(|finding| finding.check == deviation.check)
             && !outcome.findings.iter().any(|finding| {
                 finding.check == deviation.check && finding.verdict == Verdict::Broken
             })
@@ -240,14 +263,20 @@ mod tests {
     fn a_deviation_excuses_its_own_variant_only() {
         let mut other = outcome(&[Broken]);
         other.variant = "w".to_owned();
-        assert_eq!(judge(&other, Some(&expectations("always"))), Standing::Regression);
+        assert_eq!(
+            judge(&other, Some(&expectations("always"))),
+            Standing::Regression
+        );
     }
 
     #[test]
     fn a_break_that_nothing_is_known_of_is_new() {
         let mut unknown = outcome(&[Broken]);
         unknown.scenario = "t".to_owned();
-        assert_eq!(judge(&unknown, Some(&expectations("always"))), Standing::New);
+        assert_eq!(
+            judge(&unknown, Some(&expectations("always"))),
+            Standing::New
+        );
         assert_eq!(judge(&unknown, None), Standing::New);
     }
 
@@ -260,7 +289,10 @@ mod tests {
             let known = |id: &str| {
                 scenarios.iter().any(|scenario| {
                     scenario.name == id
-                        || scenario.variants.iter().any(|v| trial_id(scenario.name, v) == id)
+                        || scenario
+                            .variants
+                            .iter()
+                            .any(|v| trial_id(scenario.name, v) == id)
                 })
             };
             for id in &file.holds {
@@ -268,7 +300,11 @@ mod tests {
             }
             for deviation in &file.deviations {
                 let variants = &deviation.variants;
-                assert!(known(&deviation.scenario), "{version}: {}", deviation.scenario);
+                assert!(
+                    known(&deviation.scenario),
+                    "{version}: {}",
+                    deviation.scenario
+                );
                 for variant in variants {
                     let id = trial_id(&deviation.scenario, variant);
                     assert!(known(&id), "{version}: no trial is called {id}");

@@ -91,13 +91,21 @@ impl Outcome {
 
     /// Broken if any finding is; else inconclusive if any is, or if there is none at all.
     pub fn verdict(&self) -> Verdict {
-        self.findings.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::Inconclusive)
+        self.findings
+            .iter()
+            .map(|finding| finding.verdict)
+            .max()
+            .unwrap_or(Verdict::Inconclusive)
     }
 }
 
 /// `scenario`, or `scenario/variant`.
 pub fn trial_id(scenario: &str, variant: &str) -> String {
-    if variant.is_empty() { scenario.to_owned() } else { format!("{scenario}/{variant}") }
+    if variant.is_empty() {
+        scenario.to_owned()
+    } else {
+        format!("{scenario}/{variant}")
+    }
 }
 
 #[cfg(test)]

@@ -17,14 +17,44 @@ pub async fn write_mixed_data(
         let mut pipe = redis::pipe();
         for n in 0..count {
             let key = |kind: &str| format!("{prefix}:{kind}:{n}");
-            pipe.cmd("SET").arg(key("string")).arg(format!("value {n}")).ignore();
-            pipe.cmd("SET").arg(key("ttl")).arg(n).arg("EX").arg(100_000).ignore();
+            pipe.cmd("SET")
+                .arg(key("string"))
+                .arg(format!("value {n}"))
+                .ignore();
+            pipe.cmd("SET")
+                .arg(key("ttl"))
+                .arg(n)
+                .arg("EX")
+                .arg(100_000)
+                .ignore();
             pipe.cmd("INCRBY").arg(key("counter")).arg(n).ignore();
-            pipe.cmd("RPUSH").arg(key("list")).arg("a").arg("b").arg(n).ignore();
-            pipe.cmd("SADD").arg(key("set")).arg("a").arg("b").arg(n).ignore();
-            pipe.cmd("HSET").arg(key("hash")).arg("field").arg(n).ignore();
-            pipe.cmd("HSET").arg(key("hash")).arg("other").arg("x").ignore();
-            pipe.cmd("ZADD").arg(key("zset")).arg(n).arg("member").ignore();
+            pipe.cmd("RPUSH")
+                .arg(key("list"))
+                .arg("a")
+                .arg("b")
+                .arg(n)
+                .ignore();
+            pipe.cmd("SADD")
+                .arg(key("set"))
+                .arg("a")
+                .arg("b")
+                .arg(n)
+                .ignore();
+            pipe.cmd("HSET")
+                .arg(key("hash"))
+                .arg("field")
+                .arg(n)
+                .ignore();
+            pipe.cmd("HSET")
+                .arg(key("hash"))
+                .arg("other")
+                .arg("x")
+                .ignore();
+            pipe.cmd("ZADD")
+                .arg(key("zset"))
+                .arg(n)
+                .arg("member")
+                .ignore();
         }
         client.pipeline::<()>(&pipe).await?;
     }

@@ -19,8 +19,10 @@ const PACE: Duration = Duration::from_millis(4);
 /// Between two tries to connect.
 const RETRY: Duration = Duration::from_millis(20);
 /// A write that is not answered within this is given up, as a client of the proxy would.
-const TIMEOUTS: Timeouts =
-    Timeouts { connect: Duration::from_secs(5), reply: Duration::from_secs(5) };
+const TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    reply: Duration::from_secs(5),
+};
 
 /// A running stream of writes.
 #[derive(Debug)]
@@ -61,7 +63,12 @@ impl WriteStream {
                 ))
             })
             .collect();
-        Ok(Self { prefix: prefix.to_owned(), began, shared, clients })
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            began,
+            shared,
+            clients,
+        })
     }
 
     /// The time on the history's clock.
@@ -82,9 +89,16 @@ impl WriteStream {
             let _ = client.await;
         }
         let writes = std::mem::take(
-            &mut *self.shared.writes.lock().unwrap_or_else(PoisonError::into_inner),
+            &mut *self
+                .shared
+                .writes
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
         );
-        History { writes, length: self.began.elapsed() }
+        History {
+            writes,
+            length: self.began.elapsed(),
+        }
     }
 
     /// The keys of a stream with this prefix that are on `node`.
@@ -92,7 +106,10 @@ impl WriteStream {
     /// # Errors
     /// The node does not answer.
     pub async fn keys_on(node: &Node, prefix: &str) -> Result<BTreeSet<String>> {
-        let mut client = node.client().await.with_context(|| node.name().to_owned())?;
+        let mut client = node
+            .client()
+            .await
+            .with_context(|| node.name().to_owned())?;
         let mut keys = BTreeSet::new();
         let mut cursor: u64 = 0;
         loop {
@@ -154,8 +171,19 @@ async fn write_on(
             shared.acknowledged.fetch_add(1, Ordering::Relaxed);
         }
         let failed = fate != Fate::Ok;
-        let write = Write { client, key, invoked, completed: began.elapsed(), fate, error };
-        shared.writes.lock().unwrap_or_else(PoisonError::into_inner).push(write);
+        let write = Write {
+            client,
+            key,
+            invoked,
+            completed: began.elapsed(),
+            fate,
+            error,
+        };
+        shared
+            .writes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(write);
         if failed {
             connection = None;
         }

@@ -1,6 +1,6 @@
 //! The Docker testbed: every server is a container on a network of its own cluster.
-use std::sync::Arc;
 use super::*;
+use std::sync::Arc;
 /// Placeholder until the branch lands.
 #[derive(Debug)]
 pub struct DockerTestbed;
@@ -8,12 +8,22 @@ impl DockerTestbed {
     /// Connects.
     /// # Errors
     /// Always.
-    pub async fn connect() -> Result<Self, EnvironmentError> { Err(EnvironmentError::new("the Docker testbed is not built yet")) }
+    pub async fn connect() -> Result<Self, EnvironmentError> {
+        Err(EnvironmentError::new("the Docker testbed is not built yet"))
+    }
 }
 #[async_trait]
 impl Testbed for DockerTestbed {
-    fn kind(&self) -> TestbedKind { TestbedKind::Docker }
-    async fn prepare(&self, _: &Program) -> Result<(), EnvironmentError> { Ok(()) }
-    async fn open(&self, _: &[Seat]) -> Result<Arc<dyn Site>, EnvironmentError> { Err(EnvironmentError::new("")) }
-    async fn sweep(&self, _: bool) -> Result<Vec<String>, EnvironmentError> { Ok(vec![]) }
+    fn kind(&self) -> TestbedKind {
+        TestbedKind::Docker
+    }
+    async fn prepare(&self, _: &Program) -> Result<(), EnvironmentError> {
+        Ok(())
+    }
+    async fn open(&self, _: &[Seat]) -> Result<Arc<dyn Site>, EnvironmentError> {
+        Err(EnvironmentError::new(""))
+    }
+    async fn sweep(&self, _: bool) -> Result<Vec<String>, EnvironmentError> {
+        Ok(vec![])
+    }
 }

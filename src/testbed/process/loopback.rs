@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use rand::RngExt;
 
@@ -19,7 +21,15 @@ const ATTEMPTS: usize = 64;
 pub(super) struct Addresses {
     service: BTreeMap<String, SocketAddr>,
     admin: BTreeMap<String, SocketAddr>,
-    _lock: Option<File>,
+    lock: Option<(PathBuf, File)>,
+}
+
+impl Drop for Addresses {
+    fn drop(&mut self) {
+        if let Some((path, _held)) = &self.lock {
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 impl Addresses {
@@ -136,6 +146,20 @@ impl Addresses {
             _lock: None,
         })
     }
+}
+
+/// Takes the lock that is the file at `path`. Its holder removes the file, so that what was locked
+/// may be a file that is there no more: then the lock is not had.
+fn lock(path: &Path) -> Option<File> {
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
+        .ok()?;
+    file.try_lock().ok()?;
+    let there = fs::metadata(path).ok()?;
+    (file.metadata().ok()?.ino() == there.ino()).then_some(file)
 }
 
 /// Linux answers on all of 127.0.0.0/8; other systems only on 127.0.0.1.

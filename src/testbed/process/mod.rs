@@ -50,7 +50,9 @@ impl Testbed for ProcessTestbed {
         let site = Arc::new(site);
         let as_site: Arc<dyn Site> = Arc::clone(&site) as Arc<dyn Site>;
         if !cleanup::remember(&as_site) {
-            return Err(EnvironmentError::new("the run is ending: nothing new is started"));
+            return Err(EnvironmentError::new(
+                "the run is ending: nothing new is started",
+            ));
         }
         for seat in seats {
             let data = site.server_dir(&seat.name).join(DATA);

@@ -142,7 +142,9 @@ fn details(outcome: &Outcome, expectations: Option<&Expectations>, verbose: bool
                 ));
             }
             _ if finding.verdict == Verdict::Broken || verbose => {
-                for line in finding.state.lines() {
+                // The log lines after the table are for those who asked, and in the report.
+                let lines = finding.state.lines();
+                for line in lines.take_while(|line| verbose || !line.starts_with("last lines of")) {
                     text.push_str(&format!("\n{:18}| {line}", ""));
                 }
             }

@@ -113,7 +113,7 @@ impl Addresses {
                 return Ok(Self {
                     service,
                     admin,
-                    _lock: Some(lock),
+                    lock: Some((path, lock)),
                 });
             }
         }
@@ -143,7 +143,7 @@ impl Addresses {
         Ok(Self {
             service,
             admin,
-            _lock: None,
+            lock: None,
         })
     }
 }

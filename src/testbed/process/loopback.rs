@@ -81,17 +81,7 @@ impl Addresses {
         for _ in 0..ATTEMPTS {
             let (a, b): (u8, u8) = (random.random_range(64..128), random.random());
             let path = locks.join(format!("127.{a}.{b}"));
-            let Ok(lock) = OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(path)
-            else {
-                continue;
-            };
-            if lock.try_lock().is_err() {
-                continue;
-            }
+            let Some(lock) = lock(&path) else { continue };
             let table = |port: u16| -> BTreeMap<String, SocketAddr> {
                 seats
                     .iter()

@@ -10,6 +10,7 @@
 pub mod check;
 pub mod cleanup;
 pub mod cluster;
+pub mod fixtures;
 pub mod history;
 pub mod lab;
 pub mod property;

@@ -62,7 +62,11 @@ async fn view(cluster: &Cluster, node: &Node) -> NodeView {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    let info = node.info().await.map_err(|error| error.to_string());
+    // A frozen node would be waited for, and a stopped one has nothing to say.
+    let info = match node.should_answer() {
+        true => node.info().await.map_err(|error| error.to_string()),
+        false => Err("not asked".to_owned()),
+    };
     let log = node.log().await.unwrap_or_default();
     let lines: Vec<&str> = log.lines().collect();
     let upstreams = info.as_ref().map_or_else(

@@ -1,5 +1,7 @@
 //! After every scenario: all that should live does, and no log holds a line that means trouble.
 
+use std::collections::BTreeMap;
+
 use super::log_rules::{self, Severity};
 use crate::scenario::Trial;
 use crate::testbed::Status;
@@ -41,8 +43,8 @@ async fn logs(trial: &Trial) {
             return;
         }
     };
-    let mut clean = 0;
     let mut lines = 0;
+    let mut broken: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
     for node in trial.cluster().nodes() {
         let log = match node.log().await {
             Ok(log) => log,
@@ -54,27 +56,32 @@ async fn logs(trial: &Trial) {
         lines += log.lines().count();
         let matches = log_rules::scan(&rules, &log);
         for found in matches
-            .iter()
+            .into_iter()
             .filter(|found| found.severity == Severity::Broken)
         {
             let first = found.lines.first().map_or("", |line| line.text.trim());
-            trial.check(
-                &format!("log:{}", found.rule),
-                &format!("no log says: {}", found.what),
-                Err::<&str, _>(format!("{} × on {}: {first}", found.count, node.name())),
-            );
+            let seen = format!("{} × on {}: {first}", found.count, node.name());
+            broken
+                .entry(found.rule)
+                .or_insert((found.what, Vec::new()))
+                .1
+                .push(seen);
         }
-        clean += usize::from(
-            matches
-                .iter()
-                .all(|found| found.severity != Severity::Broken),
-        );
     }
-    if clean == trial.cluster().nodes().len() {
+    if broken.is_empty() {
+        let seen = format!("{lines} lines of {} logs", trial.cluster().nodes().len());
         trial.check(
             "logs",
             "logs hold no line that means trouble",
-            Ok::<_, String>(format!("{lines} lines of {clean} logs")),
+            Ok::<_, String>(seen),
+        );
+    }
+    for (rule, (what, seen)) in broken {
+        let promise = format!("no log says: {what}");
+        trial.check(
+            &format!("log:{rule}"),
+            &promise,
+            Err::<&str, _>(seen.join("; ")),
         );
     }
 }

@@ -1,0 +1,100 @@
+//! Every variant of every scenario as a test of its own, on the testbed that the environment asks
+//! for or the best that is here. Nothing is listed here: the table is the library's.
+//!
+//! Without a KeyDB the tests are ignored, with the reason; they never pass unseen. When a testbed
+//! or a KeyDB was asked for and cannot be had, they fail.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use keydb_harness::check::{Planned, plan, run_one};
+use keydb_harness::lab::Lab;
+use keydb_harness::settings::Settings;
+use keydb_harness::verdict::Verdict;
+use keydb_harness::verdict::exit;
+use keydb_harness::verdict::expectation::{Expectations, Standing, judge};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let settings = match Settings::from_env() {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(exit::USAGE);
+        }
+    };
+    let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
+    let tests = match runtime.block_on(Lab::open(&settings)) {
+        Ok(lab) => {
+            eprintln!("{}", lab.first_line());
+            let version = &lab.identity().keydb.version;
+            let expectations = match Expectations::load(&settings.expect, version) {
+                Ok(expectations) => Arc::new(expectations),
+                Err(error) => {
+                    eprintln!("{error}");
+                    return ExitCode::from(exit::USAGE);
+                }
+            };
+            let lab = Arc::new(lab);
+            let test = |planned: Planned| {
+                let (runtime, lab) = (Arc::clone(&runtime), Arc::clone(&lab));
+                let expectations = Arc::clone(&expectations);
+                Trial::test(planned.id(), move || {
+                    runtime.block_on(verdict(&lab, planned, expectations.as_ref().as_ref()))
+                })
+            };
+            plan(&[]).into_iter().map(test).collect()
+        }
+        Err(error) => {
+            let asked_for = settings.testbed != Settings::default().testbed
+                || settings.keydb.is_some()
+                || settings.haproxy.is_some();
+            eprintln!("REAL KEYDB: NOT RUN: {error}");
+            let reason = error.to_string();
+            let test = |planned: Planned| {
+                let reason = reason.clone();
+                Trial::test(planned.id(), move || Err(Failed::from(reason)))
+                    .with_ignored_flag(!asked_for)
+            };
+            plan(&[]).into_iter().map(test).collect()
+        }
+    };
+    libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+/// What a test says of a trial: as expected, or the findings that are not.
+async fn verdict(
+    lab: &Lab,
+    planned: Planned,
+    expectations: Option<&Expectations>,
+) -> Result<(), Failed> {
+    let outcome = run_one(lab, planned).await.outcome;
+    if let Some(reason) = &outcome.environment {
+        return Err(Failed::from(format!("not run: {reason}")));
+    }
+    let standing = judge(&outcome, expectations);
+    eprintln!(
+        "{}: {}, {standing}: {}",
+        outcome.id(),
+        outcome.verdict(),
+        outcome.headline
+    );
+    // Stale entries fail as well, so that they are noticed.
+    if matches!(standing, Standing::AsExpected | Standing::Known) {
+        return Ok(());
+    }
+    let findings = outcome
+        .findings
+        .iter()
+        .filter(|finding| finding.verdict != Verdict::Holds)
+        .map(|f| {
+            format!(
+                "{} {}: {}\n    {}\n{}",
+                f.verdict, f.check, f.promise, f.evidence, f.state
+            )
+        })
+        .collect::<Vec<_>>()
+        .join("\n");
+    Err(Failed::from(format!("{standing}\n{findings}")))
+}

@@ -137,13 +137,15 @@ async fn ask_keydb(site: &dyn Site, spec: &KeydbSpec) -> Result<KeydbIdentity, E
         .map_err(failed)?;
     let info = Info::parse(&text);
     let version = info.version().unwrap_or("an unknown version").to_owned();
-    let active: Vec<String> = client
-        .query(redis::cmd("CONFIG").arg("GET").arg("active-replica"))
+    // The command that carries KeyDB's active replication; 5.3.3 knows it too, while its CONFIG GET
+    // does not show active-replica (measured).
+    let rreplay: Vec<redis::Value> = client
+        .query(redis::cmd("COMMAND").arg("INFO").arg("rreplay"))
         .await
         .map_err(failed)?;
-    if active.is_empty() {
+    if !matches!(rreplay[..], [redis::Value::Array(_)]) {
         return Err(EnvironmentError::new(format!(
-            "{program} is not KeyDB: it calls itself version {version} and knows no active-replica; name a KeyDB server"
+            "{program} is not KeyDB: it calls itself version {version} and knows no RREPLAY; name a KeyDB server"
         )));
     }
     let sha256 = server

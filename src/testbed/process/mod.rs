@@ -40,19 +40,27 @@ impl Testbed for ProcessTestbed {
     async fn open(&self, seats: &[Seat]) -> Result<Arc<dyn Site>, EnvironmentError> {
         let run = Run::enter()?;
         let dir = run.dir().join(run.next_cluster());
-        let site = ProcessSite {
+        let site = Arc::new(ProcessSite {
             addresses: Addresses::reserve(seats)?,
             dir,
             servers: Mutex::new(BTreeMap::new()),
             _run: run,
-        };
+        });
+        // Before anything of it exists, so that a signal at any moment removes it.
+        let remembered: Arc<dyn Site> = Arc::clone(&site) as Arc<dyn Site>;
+        if !crate::cleanup::remember(&remembered) {
+            site.close();
+            return Err(EnvironmentError::new(
+                "no cluster opens any more: a signal is ending this process; start it again",
+            ));
+        }
         for seat in seats {
             let data = site.server_dir(&seat.name).join(DATA);
             fs::create_dir_all(&data).map_err(|error| {
                 EnvironmentError::new(format!("cannot make {}: {error}", data.display()))
             })?;
         }
-        Ok(Arc::new(site))
+        Ok(remembered)
     }
 
     async fn sweep(&self, dry: bool) -> Result<Vec<String>, EnvironmentError> {

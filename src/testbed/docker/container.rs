@@ -7,7 +7,7 @@ use tar::{Builder, EntryType};
 use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HostConfig, HostConfigLogConfig,
-    Mount, MountType, NetworkingConfig, PortBinding, PortMap,
+    Mount, MountType, MountVolumeOptions, NetworkingConfig, PortBinding, PortMap,
 };
 use testcontainers::bollard::query_parameters::{
     CreateContainerOptionsBuilder, UploadToContainerOptionsBuilder,
@@ -34,6 +34,7 @@ pub(super) struct Frame {
     pub(super) network: String,
     pub(super) address: Ipv4Addr,
     pub(super) volume: Option<String>,
+    pub(super) volume_labels: Labels,
     pub(super) host_port: Option<u16>,
     pub(super) admin: bool,
 }
@@ -86,6 +87,11 @@ impl Frame {
                         typ: Some(MountType::VOLUME),
                         source: Some(volume.clone()),
                         target: Some(DATA.to_owned()),
+                        // The engine makes a volume anew that was removed in between.
+                        volume_options: Some(MountVolumeOptions {
+                            labels: Some(self.volume_labels.clone()),
+                            ..Default::default()
+                        }),
                         ..Default::default()
                     }]
                 }),
@@ -154,6 +160,7 @@ mod tests {
             network: "keydb-harness-1-1".to_owned(),
             address: Ipv4Addr::new(10, 213, 0, 11),
             volume: (!admin).then(|| "keydb-harness-1-1-x".to_owned()),
+            volume_labels: Labels::new(),
             host_port,
             admin,
         }

@@ -38,6 +38,10 @@ impl Gate {
         self.state().shut = true;
     }
 
+    pub(super) fn is_shut(&self) -> bool {
+        self.state().shut
+    }
+
     /// Whether nothing is being made.
     pub(super) fn is_quiet(&self) -> bool {
         let state = self.state();

@@ -5,6 +5,7 @@
 //! From the first start on, testcontainers works with them.
 
 mod closure;
+mod cluster;
 mod container;
 mod engine;
 mod gate;

@@ -150,28 +150,19 @@ impl Thing {
     }
 }
 
-/// Removes everything of one cluster, until nothing is found after `is_quiet` has said that no
-/// more is being made. It is asked for `patience` at most: its runtime may be the one that waits.
-pub(super) async fn remove_cluster(
-    docker: &Docker,
-    cluster: &str,
-    is_quiet: impl Fn() -> bool,
-    patience: Duration,
-) -> Result<(), EnvironmentError> {
+/// Removes everything of one cluster, until nothing of it is found.
+pub(super) async fn remove_cluster(docker: &Docker, cluster: &str) -> Result<(), EnvironmentError> {
     let begun = Instant::now();
     loop {
-        let quiet = is_quiet() || begun.elapsed() >= patience;
         let things = Things::with(docker, labels::CLUSTER, cluster).await?;
-        if quiet && things.is_empty() {
+        if things.is_empty() {
             return Ok(());
         }
         let kept = things.remove(docker).await;
-        if let Some(cause) = kept.first()
-            && begun.elapsed() >= PATIENCE
-        {
-            return Err(refused(&format!("remove cluster {cluster}"), cause));
-        }
-        if !(quiet && kept.is_empty()) {
+        if let Some(cause) = kept.first() {
+            if begun.elapsed() >= PATIENCE {
+                return Err(refused(&format!("remove cluster {cluster}"), cause));
+            }
             sleep(INTERVAL).await;
         }
     }

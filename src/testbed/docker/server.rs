@@ -16,10 +16,11 @@ use testcontainers::core::IntoContainerPort;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt, ReuseDirective, TestcontainersError};
 
+use super::cluster::Cluster;
 use super::container::Frame;
 use super::engine::{cause, inner_cause, is_conflict, refused};
 use super::reading;
-use super::site::{Cluster, port_in_use};
+use super::site::port_in_use;
 use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
 use crate::topology::{ADMIN_PORT, KEYDB_PORT};
 
@@ -67,12 +68,12 @@ impl DockerServer {
         program: &Program,
         config: &str,
     ) -> Result<(), EnvironmentError> {
-        let pass = self.cluster.gate.enter();
-        let pass = pass.ok_or_else(|| self.cluster.ended())?;
         let docker = &self.cluster.docker;
-        let created = self.frame.create(docker, program, &image, config).await;
-        pass.finish();
-        created.map_err(|error| self.refused("create", &error))?;
+        let work = async {
+            let created = self.frame.create(docker, program, &image, config).await;
+            created.map_err(|error| self.refused("create", &error))
+        };
+        self.cluster.make(work).await?;
         let mut state = self.state();
         state.image = image;
         state.container = None;
@@ -168,21 +169,20 @@ impl DockerServer {
 #[async_trait]
 impl Server for DockerServer {
     async fn start(&self) -> Result<(), EnvironmentError> {
-        let pass = self.cluster.gate.enter();
-        let pass = pass.ok_or_else(|| self.cluster.ended())?;
-        if !matches!(self.status().await?, Status::Ended(_)) {
-            pass.finish();
-            return Ok(());
-        }
-        let known = self.state().container.clone();
-        let started = match known {
-            Some(container) => container.start().await,
-            None => self.adopt().await.map(|container| {
-                self.state().container = Some(Arc::new(container));
-            }),
+        let work = async {
+            if !matches!(self.status().await?, Status::Ended(_)) {
+                return Ok(());
+            }
+            let known = self.state().container.clone();
+            let started = match known {
+                Some(container) => container.start().await,
+                None => self.adopt().await.map(|container| {
+                    self.state().container = Some(Arc::new(container));
+                }),
+            };
+            started.map_err(|error| self.not_done("start", &error))
         };
-        pass.finish();
-        started.map_err(|error| self.not_done("start", &error))
+        self.cluster.make(work).await
     }
 
     async fn stop(&self, grace: Duration) -> Result<(), EnvironmentError> {

@@ -3,51 +3,25 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::models::{
     Ipam, IpamConfig, NetworkCreateRequest, VolumeCreateRequest,
 };
 
+use super::cluster::Cluster;
 use super::container::{DATA, Frame};
 use super::engine::{cause, refused};
 use super::gate::Gate;
 use super::images::Images;
-use super::labels::{self, Labels};
-use super::removal;
+use super::labels;
 use super::server::DockerServer;
 use super::subnet::{self, Subnet};
 use crate::run::{Machine, Run};
 use crate::testbed::{EnvironmentError, Port, Seat, Server, ServerPlan, Site};
 use crate::topology::{ADMIN_PORT, KEYDB_PORT};
-
-/// How long the end of a cluster waits for what is being made: the runtime that makes it may be
-/// the one that waits.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long one request may take at the end of a cluster.
-const ANSWER: Duration = Duration::from_secs(30);
-
-/// What a site shares with its servers.
-#[derive(Debug)]
-pub(super) struct Cluster {
-    pub(super) docker: Docker,
-    pub(super) images: Arc<Images>,
-    pub(super) gate: Gate,
-    name: String,
-    labels: Labels,
-}
-
-impl Cluster {
-    pub(super) fn ended(&self) -> EnvironmentError {
-        EnvironmentError::new(format!(
-            "cluster {} is closed: start another one",
-            self.name
-        ))
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct DockerSite {
@@ -96,20 +70,20 @@ impl DockerSite {
 
     /// Makes the network and the volumes.
     pub(super) async fn furnish(&self) -> Result<(), EnvironmentError> {
-        let pass = self.cluster.gate.enter();
-        let pass = pass.ok_or_else(|| self.cluster.ended())?;
-        let subnet = self.create_network().await?;
-        let names = self.seats.iter().map(|seat| seat.name.clone());
-        self.addresses
-            .get_or_init(|| names.zip(subnet.servers()).collect());
-        let volumes = self
-            .seats
-            .iter()
-            .filter(|seat| has_data(seat))
-            .map(|seat| self.create_volume(&seat.name));
-        try_join_all(volumes).await?;
-        pass.finish();
-        Ok(())
+        let work = async {
+            let subnet = self.create_network().await?;
+            let names = self.seats.iter().map(|seat| seat.name.clone());
+            self.addresses
+                .get_or_init(|| names.zip(subnet.servers()).collect());
+            let volumes = self
+                .seats
+                .iter()
+                .filter(|seat| has_data(seat))
+                .map(|seat| self.create_volume(&seat.name));
+            // All answers are waited for: none is left at work on a request.
+            join_all(volumes).await.into_iter().collect()
+        };
+        self.cluster.make(work).await
     }
 
     /// Which subnets are free only the engine knows.
@@ -169,6 +143,7 @@ impl DockerSite {
             network: labels::network(&self.cluster.name),
             address: self.address(server)?,
             volume: has_data(seat).then(|| name.clone()),
+            volume_labels: self.cluster.labels.clone(),
             host_port: seat.host_port,
             admin: seat.admin,
             name,
@@ -257,12 +232,7 @@ fn remove(cluster: &Cluster) -> Result<(), EnvironmentError> {
         .enable_all()
         .build()
         .map_err(|error| EnvironmentError::new(format!("no runtime: {error}")))?;
-    runtime.block_on(removal::remove_cluster(
-        &cluster.docker.clone().with_timeout(ANSWER),
-        &cluster.name,
-        || cluster.gate.is_quiet(),
-        PATIENCE,
-    ))
+    runtime.block_on(cluster.end())
 }
 
 impl Drop for DockerSite {

@@ -21,7 +21,6 @@ use self::server::ProcessServer;
 use super::{
     EnvironmentError, Port, Program, Seat, Server, ServerPlan, Site, Testbed, TestbedKind,
 };
-use crate::cleanup;
 use crate::run::{self, Run};
 
 /// Runs servers as child processes.
@@ -41,17 +40,18 @@ impl Testbed for ProcessTestbed {
     async fn open(&self, seats: &[Seat]) -> Result<Arc<dyn Site>, EnvironmentError> {
         let run = Run::enter()?;
         let dir = run.dir().join(run.next_cluster());
-        let site = ProcessSite {
+        let site = Arc::new(ProcessSite {
             addresses: Addresses::reserve(seats)?,
             dir,
             servers: Mutex::new(BTreeMap::new()),
             _run: run,
-        };
-        let site = Arc::new(site);
-        let as_site: Arc<dyn Site> = Arc::clone(&site) as Arc<dyn Site>;
-        if !cleanup::remember(&as_site) {
+        });
+        // Before anything of it exists, so that a signal at any moment removes it.
+        let remembered: Arc<dyn Site> = Arc::clone(&site) as Arc<dyn Site>;
+        if !crate::cleanup::remember(&remembered) {
+            site.close();
             return Err(EnvironmentError::new(
-                "the run is ending: nothing new is started",
+                "no cluster opens any more: a signal is ending this process; start it again",
             ));
         }
         for seat in seats {
@@ -60,7 +60,7 @@ impl Testbed for ProcessTestbed {
                 EnvironmentError::new(format!("cannot make {}: {error}", data.display()))
             })?;
         }
-        Ok(site)
+        Ok(remembered)
     }
 
     async fn sweep(&self, dry: bool) -> Result<Vec<String>, EnvironmentError> {

@@ -3,6 +3,7 @@
 //! A cluster removes itself when it is closed or dropped. This module covers the rest: Ctrl-C and
 //! SIGTERM (the handler below), and SIGKILL (the next run, or `clean`, sweeps what dead runs left).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,7 +14,7 @@ use crate::testbed::Site;
 static OPEN: Mutex<Vec<Weak<dyn Site>>> = Mutex::new(Vec::new());
 
 /// Set once a signal is being handled: no site opens any more.
-static ENDING: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// Remembers a site, so that a signal closes it. Returns false when the process is ending: then
 /// the site must be closed by the caller at once.
@@ -21,7 +22,7 @@ pub(crate) fn remember(site: &Arc<dyn Site>) -> bool {
     let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
     open.retain(|site| site.strong_count() > 0);
     open.push(Arc::downgrade(site));
-    !ENDING.load(std::sync::atomic::Ordering::SeqCst)
+    !ENDING.load(Ordering::SeqCst)
 }
 
 /// Closes every open site of this process. Blocks until they are gone.
@@ -48,7 +49,7 @@ pub fn install_signal_handler() {
                 let Ok(number) = runtime.block_on(first_signal()) else {
                     return;
                 };
-                ENDING.store(true, std::sync::atomic::Ordering::SeqCst);
+                ENDING.store(true, Ordering::SeqCst);
                 eprintln!("keydb-harness: signal {number}: removing what this run started");
                 let run = crate::run::Run::current();
                 // Twice: a site that was being opened when the signal came is closed by the second.
@@ -63,6 +64,14 @@ pub fn install_signal_handler() {
             eprintln!("keydb-harness: signals will not be handled: {error}");
         }
     });
+}
+
+/// To be called when the process would end by itself: if a signal is being handled, its handler
+/// ends the process, with its own exit code, once everything is removed.
+pub fn leave_the_end_to_a_signal() {
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
 }
 
 async fn first_signal() -> std::io::Result<i32> {

@@ -9,6 +9,7 @@ mod playground;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use keydb_harness::cleanup::leave_the_end_to_a_signal;
 use keydb_harness::settings::{ENV_HAPROXY, ENV_KEYDB, ENV_TESTBED, Settings, TestbedChoice};
 use keydb_harness::spec::{HaproxySpec, KeydbSpec};
 use keydb_harness::verdict::exit;
@@ -90,10 +91,12 @@ pub(crate) fn main() -> ExitCode {
             Command::Clean(args) => clean::clean(args).await,
         }
     });
-    match code {
+    let code = match code {
         Ok(code) => ExitCode::from(code),
         Err(error) => failed(&error),
-    }
+    };
+    leave_the_end_to_a_signal();
+    code
 }
 
 /// One clear error, and the exit code for it.

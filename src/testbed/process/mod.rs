@@ -43,23 +43,16 @@ impl Testbed for ProcessTestbed {
         let site = Arc::new(ProcessSite {
             addresses: Addresses::reserve(seats)?,
             dir,
-            servers: Mutex::new(BTreeMap::new()),
+            servers: Mutex::new(Some(BTreeMap::new())),
             _run: run,
         });
         // Before anything of it exists, so that a signal at any moment removes it.
         let remembered: Arc<dyn Site> = Arc::clone(&site) as Arc<dyn Site>;
         if !crate::cleanup::remember(&remembered) {
             site.close();
-            return Err(EnvironmentError::new(
-                "no cluster opens any more: a signal is ending this process; start it again",
-            ));
+            return Err(closed());
         }
-        for seat in seats {
-            let data = site.server_dir(&seat.name).join(DATA);
-            fs::create_dir_all(&data).map_err(|error| {
-                EnvironmentError::new(format!("cannot make {}: {error}", data.display()))
-            })?;
-        }
+        site.make_folders(seats)?;
         Ok(remembered)
     }
 
@@ -79,7 +72,8 @@ const DATA: &str = "data";
 struct ProcessSite {
     addresses: Addresses,
     dir: PathBuf,
-    servers: Mutex<BTreeMap<String, Arc<ProcessServer>>>,
+    /// None once the site is closed. Whoever makes something below `dir` holds this lock.
+    servers: Mutex<Option<BTreeMap<String, Arc<ProcessServer>>>>,
     /// Keeps the run's lock held as long as the site is open.
     _run: Arc<Run>,
 }
@@ -88,6 +82,24 @@ impl ProcessSite {
     fn server_dir(&self, server: &str) -> PathBuf {
         self.dir.join(server)
     }
+
+    fn make_folders(&self, seats: &[Seat]) -> Result<(), EnvironmentError> {
+        let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        if servers.is_none() {
+            return Err(closed());
+        }
+        for seat in seats {
+            let data = self.server_dir(&seat.name).join(DATA);
+            fs::create_dir_all(&data).map_err(|error| {
+                EnvironmentError::new(format!("cannot make {}: {error}", data.display()))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn closed() -> EnvironmentError {
+    EnvironmentError::new("the cluster is closed, or a signal is ending this process: start anew")
 }
 
 #[async_trait]
@@ -108,19 +120,17 @@ impl Site for ProcessSite {
         let service = self.addresses.of(&plan.name, Port::Service);
         let admin = self.addresses.of(&plan.name, Port::Admin);
         let dir = self.server_dir(&plan.name);
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        let servers = servers.as_mut().ok_or_else(closed)?;
         let name = plan.name.clone();
         let server = Arc::new(ProcessServer::create(plan, dir, service, admin)?);
-        self.servers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name, Arc::clone(&server));
+        servers.insert(name, Arc::clone(&server));
         Ok(server)
     }
 
     fn close(&self) {
-        let servers =
-            std::mem::take(&mut *self.servers.lock().unwrap_or_else(PoisonError::into_inner));
-        for server in servers.values() {
+        let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
+        for server in servers.take().iter().flat_map(BTreeMap::values) {
             server.abandon();
         }
         leftovers::remove(&self.dir, false);

@@ -38,6 +38,8 @@ struct State {
     guardian: Option<Child>,
     paused: bool,
     ended: Option<i32>,
+    /// Set when the site closes: it is not started any more.
+    abandoned: bool,
 }
 
 impl ProcessServer {
@@ -57,16 +59,19 @@ impl ProcessServer {
                 guardian: None,
                 paused: false,
                 ended: None,
+                abandoned: false,
             }),
         };
         server.write_config(&plan.config)?;
         Ok(server)
     }
 
-    /// Lets go of the child: its guardian kills it. For the end of the site.
+    /// Lets go of the child: its guardian kills it. It cannot be started any more. For the end of
+    /// the site.
     pub(super) fn abandon(&self) {
-        let guardian = self.state().guardian.take();
-        if let Some(mut guardian) = guardian {
+        let mut state = self.state();
+        state.abandoned = true;
+        if let Some(mut guardian) = state.guardian.take() {
             drop(guardian.stdin.take());
             let _ = guardian.wait();
         }
@@ -166,15 +171,20 @@ impl Server for ProcessServer {
             Program::Haproxy(_) => vec!["-db".to_owned(), "-f".to_owned(), config],
         };
         let pidfile = self.dir.join(PIDFILE);
-        let log = File::options()
-            .create(true)
-            .append(true)
-            .open(self.log_path());
-        let guardian = log
-            .and_then(|log| guardian::spawn(&binary, &args, &self.dir, &pidfile, &log))
-            .map_err(|error| self.error(format!("cannot start {}: {error}", binary.display())))?;
         {
             let mut state = self.state();
+            if state.abandoned {
+                return Err(self.error("its cluster is closed: it is not started any more"));
+            }
+            let log = File::options()
+                .create(true)
+                .append(true)
+                .open(self.log_path());
+            let guardian = log
+                .and_then(|log| guardian::spawn(&binary, &args, &self.dir, &pidfile, &log))
+                .map_err(|error| {
+                    self.error(format!("cannot start {}: {error}", binary.display()))
+                })?;
             state.guardian = Some(guardian);
             state.ended = None;
         }

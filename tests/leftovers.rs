@@ -1,0 +1,163 @@
+//! Whatever ends the harness, nothing of it is left: at once after a signal that it can see, after
+//! the next `clean` when it could not.
+//!
+//! Runs the real binary in a state directory of its own, ends it at different moments, and looks
+//! for processes, folders, containers, networks and volumes.
+
+use std::path::Path;
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use keydb_harness::lab::Lab;
+use keydb_harness::settings::{Settings, TestbedChoice};
+use keydb_harness::testbed::TestbedKind;
+use keydb_harness::testbed::process::{find_haproxy, find_keydb};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Moments at which the harness is ended, after its start: while it probes, while a cluster
+/// starts, and while a scenario runs.
+const MOMENTS_MS: [u64; 6] = [40, 250, 600, 1100, 1900, 3200];
+/// How long what was left may take to go.
+const PATIENCE: Duration = Duration::from_secs(60);
+const HARNESS: &str = env!("CARGO_BIN_EXE_keydb-harness");
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let mut tests = Vec::new();
+    for kind in [TestbedKind::Process, TestbedKind::Docker] {
+        let reason = runtime.block_on(unavailable(kind));
+        for signal in ["KILL", "INT", "TERM"] {
+            let test = Trial::test(format!("{kind}/{signal}"), move || ended_by(kind, signal));
+            tests.push(test.with_ignored_flag(reason.is_some()));
+        }
+        if let Some(reason) = reason {
+            eprintln!("leftovers on {kind}: NOT RUN: {reason}");
+        }
+    }
+    libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+/// Why nothing can run on a testbed here, or none.
+async fn unavailable(kind: TestbedKind) -> Option<String> {
+    let (keydb, haproxy) = match specs() {
+        Ok(specs) => specs,
+        Err(error) => return Some(error),
+    };
+    let settings = Settings {
+        testbed: TestbedChoice::Only(kind),
+        keydb: Some(keydb.parse().expect("a SPEC")),
+        haproxy: Some(haproxy.parse().expect("a SPEC")),
+        ..Settings::default()
+    };
+    Lab::open(&settings)
+        .await
+        .err()
+        .map(|error| error.to_string())
+}
+
+/// The binaries of this machine as SPECs that both testbeds take.
+fn specs() -> Result<(String, String), String> {
+    let keydb = find_keydb(&Default::default()).map_err(|error| error.to_string())?;
+    let haproxy = find_haproxy(None).map_err(|error| error.to_string())?;
+    Ok((
+        format!("path:{}", keydb.display()),
+        format!("path:{}", haproxy.display()),
+    ))
+}
+
+fn ended_by(kind: TestbedKind, signal: &str) -> Result<(), Failed> {
+    for moment in MOMENTS_MS {
+        let state = tempfile::tempdir()?;
+        let mut harness = start(kind, state.path())?;
+        std::thread::sleep(Duration::from_millis(moment));
+        let sent = Command::new("kill")
+            .args([format!("-{signal}"), harness.id().to_string()])
+            .status()?;
+        let status = harness.wait()?;
+        let case = format!("{kind}, SIG{signal} after {moment} ms ({status}, kill {sent})");
+        if signal == "KILL" {
+            // What outlived it goes with its guardians; the rest with the next run.
+            let cleaned = harness_in(state.path()).arg("clean").output()?;
+            if !cleaned.status.success() {
+                return Err(format!("{case}: clean failed: {cleaned:?}").into());
+            }
+        }
+        nothing_left(&case, state.path())?;
+    }
+    Ok(())
+}
+
+fn harness_in(state: &Path) -> Command {
+    let mut command = Command::new(HARNESS);
+    command.env("XDG_STATE_HOME", state).env_remove("CI");
+    command
+}
+
+fn start(kind: TestbedKind, state: &Path) -> Result<Child, Failed> {
+    let (keydb, haproxy) = specs().map_err(Failed::from)?;
+    let child = harness_in(state)
+        .args([
+            "check",
+            "primary-lost",
+            "cold-start",
+            "--testbed",
+            &kind.to_string(),
+        ])
+        .args(["--keydb", &keydb, "--haproxy", &haproxy])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    Ok(child)
+}
+
+/// Waits until nothing is left that names the state directory.
+fn nothing_left(case: &str, state: &Path) -> Result<(), Failed> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = left(state)?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(format!("{case}: left behind: {}", left.join(", ")).into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn left(state: &Path) -> Result<Vec<String>, Failed> {
+    let mut left = Vec::new();
+    let state = state.canonicalize()?;
+    for entry in std::fs::read_dir("/proc")?.flatten() {
+        let cwd = std::fs::read_link(entry.path().join("cwd"));
+        if cwd.is_ok_and(|cwd| cwd.starts_with(&state)) {
+            left.push(format!("process {}", entry.file_name().to_string_lossy()));
+        }
+    }
+    let runs = state.join("keydb-harness").join("runs");
+    if let Ok(entries) = std::fs::read_dir(&runs) {
+        left.extend(
+            entries
+                .flatten()
+                .map(|entry| format!("folder {}", entry.path().display())),
+        );
+    }
+    // Everything on the engine bears the path of the runs' folder as a label.
+    let label = format!("label=keydb-harness.runs={}", runs.display());
+    for (what, list) in [
+        ("container", vec!["ps", "-aq"]),
+        ("network", vec!["network", "ls", "-q"]),
+        ("volume", vec!["volume", "ls", "-q"]),
+    ] {
+        let output = Command::new("docker")
+            .args(list)
+            .args(["--filter", &label])
+            .output();
+        let Ok(output) = output else { continue };
+        let text = String::from_utf8_lossy(&output.stdout);
+        left.extend(text.lines().map(|id| format!("{what} {id}")));
+    }
+    Ok(left)
+}

@@ -135,7 +135,13 @@ fn walk(tools: &Tools) -> Result<(), String> {
         ));
     }
     for port in REPLICAS {
-        hand.until(&info(port), link_up)?;
+        hand.until(&info(port), |printed| {
+            link_up(printed)?;
+            match primaries.contains(&replication(printed).replid) {
+                true => Ok(()),
+                false => Err(format!("a master_replid not among {primaries:?}")),
+            }
+        })?;
     }
     let replicas = hand.replids(&REPLICAS)?;
     if replicas != primaries {
@@ -350,7 +356,11 @@ impl Drop for Up<'_> {
         if self.is_down {
             return;
         }
-        for command in ["docker-compose ps", "docker-compose logs --tail=20", DOWN] {
+        for command in [
+            "docker-compose ps",
+            "docker-compose logs --no-color --tail=20",
+            DOWN,
+        ] {
             match self.hand.execute(command) {
                 Ok(Printed { out, err, .. }) => eprintln!("$ {command}\n{out}{err}"),
                 Err(error) => eprintln!("{error}"),

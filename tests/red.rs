@@ -94,7 +94,7 @@ const ROWS: &[(&str, &str, Sabotage, &[&str])] = &[
     (
         "read-only-replicas",
         "a primary refuses writes",
-        |c| Box::pin(configure(c, "primary2", "min-replicas-to-write", "9")),
+        |c| Box::pin(configure(c, "primary2", "maxmemory", "1mb")),
         &["primary2-writes"],
     ),
     (
@@ -105,14 +105,14 @@ const ROWS: &[(&str, &str, Sabotage, &[&str])] = &[
     ),
     (
         "replica-restarts/sigterm",
-        "the proxy may use no primary",
-        |c| Box::pin(no_primaries(c)),
-        &["completes"],
+        "no primary may be replicated any more",
+        |c| Box::pin(refuse_sync(c)),
+        &["heals"],
     ),
     (
         "proxy-restarts/all-up",
-        "no new connection is taken",
-        |c| Box::pin(configure(c, "primary1", "maxclients", "1")),
+        "no primary may be replicated any more",
+        |c| Box::pin(refuse_sync(c)),
         &["heals"],
     ),
     (
@@ -206,9 +206,21 @@ async fn maintenance(cluster: &Cluster, primary: &str) -> Result<()> {
         .map_err(anyhow::Error::msg)
 }
 
-async fn no_primaries(cluster: &Cluster) -> Result<()> {
-    maintenance(cluster, "primary1").await?;
-    maintenance(cluster, "primary2").await
+/// Takes the right to replicate from everyone; links that are up stay.
+async fn refuse_sync(cluster: &Cluster) -> Result<()> {
+    for primary in cluster.primaries() {
+        primary.client().await?.query::<()>(&no_sync()).await?;
+    }
+    Ok(())
+}
+
+fn no_sync() -> redis::Cmd {
+    cmd("ACL")
+        .arg("SETUSER")
+        .arg("default")
+        .arg("-psync")
+        .arg("-sync")
+        .to_owned()
 }
 
 async fn configure(cluster: &Cluster, node: &str, option: &str, value: &str) -> Result<()> {
@@ -248,13 +260,7 @@ async fn refuse_sync_once_alone(cluster: &Cluster) -> Result<()> {
         while let Ok(false) = alone(&mut client).await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let acl = cmd("ACL")
-            .arg("SETUSER")
-            .arg("default")
-            .arg("-psync")
-            .arg("-sync")
-            .to_owned();
-        client.query::<()>(&acl).await
+        client.query::<()>(&no_sync()).await
     });
     Ok(())
 }

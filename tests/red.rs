@@ -74,6 +74,12 @@ const ROWS: &[(&str, &str, Sabotage, &[&str])] = &[
         &["survival"],
     ),
     (
+        "primary-lost/sigkill",
+        "no write is answered, so that the run says nothing",
+        |c| Box::pin(answer_nothing(c)),
+        &["traffic"],
+    ),
+    (
         "primary-returns/none",
         "primary2 refuses to be replicated",
         |c| Box::pin(refuse_sync_once_alone(c)),
@@ -164,6 +170,7 @@ async fn turns_red(lab: &Lab, id: &str, sabotage: Sabotage, checks: &[&str]) -> 
             .find(|finding| finding.check == *check);
         match found.map(|finding| finding.verdict) {
             Some(Verdict::Broken) => {}
+            Some(Verdict::Inconclusive) if *check == "traffic" => {}
             verdict => {
                 let all: Vec<_> = outcome
                     .findings
@@ -221,6 +228,17 @@ fn no_sync() -> redis::Cmd {
         .arg("-psync")
         .arg("-sync")
         .to_owned()
+}
+
+/// Holds back the answers to all clients for longer than any deadline.
+async fn answer_nothing(cluster: &Cluster) -> Result<()> {
+    for primary in cluster.primaries() {
+        let mut client = primary.client().await?;
+        client
+            .query::<()>(cmd("CLIENT").arg("PAUSE").arg(60_000))
+            .await?;
+    }
+    Ok(())
 }
 
 async fn configure(cluster: &Cluster, node: &str, option: &str, value: &str) -> Result<()> {

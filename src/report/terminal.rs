@@ -123,7 +123,7 @@ fn details(outcome: &Outcome, expectations: Option<&Expectations>, verbose: bool
         }
         let known = expectations.and_then(|expectations| {
             expectations
-                .deviations_of(&outcome.scenario, &outcome.variant)
+                .deviations_of(outcome)
                 .find(|deviation| deviation.check == finding.check)
         });
         text.push_str(&format!(

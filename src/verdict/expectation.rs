@@ -4,6 +4,7 @@
 //! reports. A known deviation names the check it breaks: a trial that breaks another check as well
 //! is a regression all the same.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
@@ -30,7 +31,7 @@ const SHIPPED: &[(&str, &str)] = &[
 ];
 
 /// What is expected of one version.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectations {
     /// The version, as `redis_version` in INFO has it.
@@ -45,7 +46,7 @@ pub struct Expectations {
 }
 
 /// A promise that this version is known to break, or does not make.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deviation {
     /// The scenario that shows it.
@@ -63,6 +64,22 @@ pub struct Deviation {
     pub frequency: Frequency,
     /// One sentence for the report.
     pub reason: String,
+    /// The deviation's signature: numbers that the trial must have measured, by name. Without them
+    /// the break is not this one, and a regression.
+    #[serde(default)]
+    pub measured: BTreeMap<String, f64>,
+}
+
+impl Deviation {
+    /// Whether the outcome bears the deviation's signature.
+    fn shows_in(&self, outcome: &Outcome) -> bool {
+        self.measured.iter().all(|(name, value)| {
+            outcome
+                .measures
+                .iter()
+                .any(|measure| measure.name == *name && measure.value == *value)
+        })
+    }
 }
 
 /// Broken promise, or limit by design.
@@ -157,16 +174,15 @@ impl Expectations {
         })
     }
 
-    /// The deviations that are known for a trial.
+    /// The deviations that are known for an outcome's trial and whose signature it bears.
     pub fn deviations_of<'a>(
         &'a self,
-        scenario: &'a str,
-        variant: &'a str,
+        outcome: &'a Outcome,
     ) -> impl Iterator<Item = &'a Deviation> {
         self.deviations.iter().filter(move |deviation| {
-            deviation.scenario == scenario
-                && (deviation.variants.is_empty()
-                    || deviation.variants.iter().any(|known| known == variant))
+            deviation.scenario == outcome.scenario
+                && (deviation.variants.is_empty() || deviation.variants.contains(&outcome.variant))
+                && deviation.shows_in(outcome)
         })
     }
 
@@ -187,9 +203,7 @@ pub fn judge(outcome: &Outcome, expectations: Option<&Expectations>) -> Standing
             Verdict::Inconclusive => Standing::Inconclusive,
         };
     };
-    let known: Vec<&Deviation> = expectations
-        .deviations_of(&outcome.scenario, &outcome.variant)
-        .collect();
+    let known: Vec<&Deviation> = expectations.deviations_of(outcome).collect();
     let is_known = |check: &str| known.iter().any(|deviation| deviation.check == check);
     let mut broken = outcome
         .findings
@@ -232,6 +246,7 @@ pub fn judge(outcome: &Outcome, expectations: Option<&Expectations>) -> Standing
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::verdict::Measure;
     use crate::verdict::tests::outcome;
     use rstest::rstest;
 
@@ -267,6 +282,25 @@ mod tests {
             judge(&other, Some(&expectations("always"))),
             Standing::Regression
         );
+    }
+
+    #[test]
+    fn a_break_without_the_deviations_signature_is_a_regression() {
+        let mut expectations = expectations("sometimes");
+        expectations.deviations[0]
+            .measured
+            .insert("full resyncs".to_owned(), 1.0);
+        let mut outcome = outcome(&[Broken]);
+        assert_eq!(judge(&outcome, Some(&expectations)), Standing::Regression);
+        let measure = |value| Measure {
+            name: "full resyncs".to_owned(),
+            value,
+            unit: "resyncs".to_owned(),
+        };
+        outcome.measures.push(measure(2.0));
+        assert_eq!(judge(&outcome, Some(&expectations)), Standing::Regression);
+        outcome.measures.push(measure(1.0));
+        assert_eq!(judge(&outcome, Some(&expectations)), Standing::Known);
     }
 
     #[test]

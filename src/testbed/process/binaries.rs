@@ -121,8 +121,13 @@ pub fn find_haproxy(spec: Option<&HaproxySpec>) -> Result<PathBuf, EnvironmentEr
     }
 }
 
+/// The `keydb-server` on PATH.
+pub fn keydb_on_path() -> Option<PathBuf> {
+    on_path(SERVER)
+}
+
 /// What `binary --version` calls itself, for example `6.3.4`.
-pub(crate) fn version_of(binary: &Path) -> Option<String> {
+pub fn version_of(binary: &Path) -> Option<String> {
     let output = std::process::Command::new(binary)
         .arg("--version")
         .output()

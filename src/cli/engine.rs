@@ -1,11 +1,11 @@
-//! Questions to the Docker engine that no testbed asks: for people to read, never to act on.
+//! Questions to the Docker engine that no testbed asks.
 
 use std::collections::HashMap;
 
 use keydb_harness::testbed::EnvironmentError;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListImagesOptionsBuilder,
+    ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptionsBuilder,
 };
 use testcontainers::core::client::docker_client_instance;
 
@@ -37,6 +37,14 @@ pub(super) async fn own_images() -> Result<Vec<String>, EnvironmentError> {
         .collect();
     names.sort();
     Ok(names)
+}
+
+/// Whether the engine has a cluster of any run, also of other users and machines.
+pub(super) async fn has_clusters() -> Result<bool, EnvironmentError> {
+    let filter = HashMap::from([("label", vec!["keydb-harness.run"])]);
+    let options = ListNetworksOptionsBuilder::new().filters(&filter).build();
+    let networks = client().await?.list_networks(Some(options)).await;
+    Ok(!networks.map_err(silent)?.is_empty())
 }
 
 /// The servers of a run and the names of their containers.

@@ -42,7 +42,7 @@ enum Command {
     /// Show the scenarios: name, promise, source, cost
     List,
     /// Show what is here, what is missing, and how to get it
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     /// Remove what any earlier run left on the engine or the machine
     Clean(clean::CleanArgs),
 }
@@ -100,7 +100,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Down => playground::down().await,
             Command::Hold(args) => playground::hold(args).await,
             Command::List => list::list(),
-            Command::Doctor => doctor::doctor().await,
+            Command::Doctor(args) => doctor::doctor(args).await,
             Command::Clean(args) => clean::clean(args).await,
         }
     });

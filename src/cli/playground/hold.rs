@@ -12,7 +12,7 @@ use keydb_harness::lab::Lab;
 use keydb_harness::run::Run;
 use keydb_harness::testbed::{EnvironmentError, Port, Server, TestbedKind};
 use keydb_harness::topology::{NodeSpec, PROXY, Role, Upstream};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use super::UpArgs;
@@ -40,7 +40,7 @@ async fn keep(args: &UpArgs) -> Result<Infallible> {
     let _claim = claimed().await?;
     let run = Run::enter()?;
     // Before anybody can know the pid: without a handler this signal kills.
-    let restarts = signal(SignalKind::user_defined1())?;
+    let mut restarts = signal(SignalKind::user_defined1())?;
     let log = File::create(run.dir().join("holder.log")).context("cannot write the log")?;
     rustix::stdio::dup2_stderr(&log)?;
     let mut record = Record::of(&run);
@@ -59,9 +59,20 @@ async fn keep(args: &UpArgs) -> Result<Infallible> {
     let cluster = Cluster::start(&lab, topology, Order::Staged).await?;
     record.cluster = Some(describe(&cluster, &lab, &run).await?);
     record.write(&run)?;
-    report(&Report::Up(record))?;
+    report(&Report::Up(record.clone()))?;
     rustix::stdio::dup2_stdout(&log)?;
-    Ok(serve(&cluster, restarts).await)
+    loop {
+        if restarts.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        start_again(&cluster).await;
+        // On Docker a free port is another one after each start.
+        match describe(&cluster, &lab, &run).await {
+            Ok(held) => record.cluster = Some(held),
+            Err(error) => eprintln!("the record stays as it was: {error:#}"),
+        }
+        record.write(&run)?;
+    }
 }
 
 async fn claimed() -> Result<File, EnvironmentError> {
@@ -88,18 +99,13 @@ fn report(report: &Report) -> Result<()> {
         .context("the `up` that started this cluster is gone: start it again")
 }
 
-/// Starts what was stopped by hand whenever SIGUSR1 asks for it.
-async fn serve(cluster: &Cluster, mut restarts: Signal) -> Infallible {
-    loop {
-        if restarts.recv().await.is_none() {
-            return std::future::pending().await;
-        }
-        for node in cluster.nodes() {
-            note(node.name(), node.start().await);
-        }
-        if let Ok(proxy) = cluster.proxy() {
-            note(PROXY, proxy.start().await);
-        }
+/// Starts what was stopped by hand.
+async fn start_again(cluster: &Cluster) {
+    for node in cluster.nodes() {
+        note(node.name(), node.start().await);
+    }
+    if let Ok(proxy) = cluster.proxy() {
+        note(PROXY, proxy.start().await);
     }
 }
 

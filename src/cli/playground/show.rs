@@ -82,7 +82,7 @@ fn walk(
     lines.extend(of(Kind::Replica).map(|node| at(node, "info replication")));
     lines.push((
         format!("kill -USR1 {holder}"),
-        "starts again whatever was stopped",
+        "starts again whatever was stopped; `keydb-harness up` shows it anew",
     ));
     lines
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 
 use crate::cluster::Cluster;
@@ -88,8 +89,21 @@ pub async fn run_all(
         .await
 }
 
+/// Breaks something about a cluster that is ready, behind the scenario's back: the proof that its
+/// checks can fail.
+pub type Sabotage = for<'a> fn(&'a Cluster) -> BoxFuture<'a, anyhow::Result<()>>;
+
 /// Runs one trial on a cluster of its own, which is gone afterwards.
 pub async fn run_one(lab: &Lab, planned: Planned) -> Finished {
+    run(lab, planned, |_| Box::pin(async { Ok(()) })).await
+}
+
+/// As [`run_one`], on a cluster that is sabotaged once it is ready.
+pub async fn run_sabotaged(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
+    run(lab, planned, sabotage).await
+}
+
+async fn run(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
     let began = Instant::now();
     let Planned { scenario, variant } = planned;
     let mut finished = Finished {
@@ -107,9 +121,11 @@ pub async fn run_one(lab: &Lab, planned: Planned) -> Finished {
     match start(lab, planned).await {
         Ok(cluster) => {
             let trial = Trial::new(cluster, variant, seed_of(lab.seed(), &planned.id()));
-            let ended = std::panic::AssertUnwindSafe((scenario.run)(&trial))
-                .catch_unwind()
-                .await;
+            let work = async {
+                sabotage(trial.cluster()).await?;
+                (scenario.run)(&trial).await
+            };
+            let ended = std::panic::AssertUnwindSafe(work).catch_unwind().await;
             let ended =
                 ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", said(&*panic))));
             if let Err(error) = ended {

@@ -1,6 +1,7 @@
 //! Waiting on conditions: with a deadline, and with what was seen when it passed.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,18 @@ pub const DEADLINE: Duration = Duration::from_secs(90);
 /// The first pause between two looks; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest that any condition is waited for, in milliseconds.
+static CAP: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Caps every deadline of this process: for tests that break something on purpose and expect to
+/// run into them.
+pub fn cap_deadlines(cap: Duration) {
+    CAP.store(
+        u64::try_from(cap.as_millis()).unwrap_or(u64::MAX),
+        Ordering::SeqCst,
+    );
+}
 
 /// A condition that did not come true in time.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -56,6 +69,7 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, String>>,
 {
+    let deadline = deadline.min(Duration::from_millis(CAP.load(Ordering::SeqCst)));
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {

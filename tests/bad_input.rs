@@ -1,6 +1,7 @@
 //! What cannot work gets one sentence that names the thing, the cause and the mend, and leaves
 //! nothing running.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
@@ -56,10 +57,43 @@ fn main() -> ExitCode {
         })
         .collect();
     tests.push(Trial::test("a port in use", port_in_use));
-    let tests = tests
+    tests.push(Trial::test("a server that is not KeyDB", not_keydb));
+    let mut tests: Vec<Trial> = tests
         .into_iter()
         .map(|test| test.with_ignored_flag(lab.is_err()))
         .collect();
+    let no_haproxy = keydb_harness::testbed::process::find_haproxy(None).is_err();
+    let no_server = Trial::test("a program that is no server", || {
+        check_says(
+            &["--testbed", "process", "--keydb", "path:/bin/true"],
+            &["/bin/true", "ended with code 0", "instead of serving"],
+        )
+    });
+    tests.push(no_server.with_ignored_flag(no_haproxy));
+    tests.push(Trial::test("no engine", || {
+        check_says(
+            &["--testbed", "docker"],
+            &["/no/such/engine", "--testbed process"],
+        )
+    }));
+    let engine = std::process::Command::new("docker").arg("version").output();
+    let engine = engine.is_ok_and(|output| output.status.success());
+    let no_image = Trial::test("an image that is not there", || {
+        check_says_here(
+            &[
+                "--testbed",
+                "docker",
+                "--keydb",
+                "image:keydb-harness/no-such-image:1",
+            ],
+            &[
+                "keydb-harness/no-such-image:1",
+                "cannot be pulled",
+                "docker load",
+            ],
+        )
+    });
+    tests.push(no_image.with_ignored_flag(!engine));
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 
@@ -95,4 +129,63 @@ fn port_in_use() -> Result<(), Failed> {
     let topology = Topology::active_active().replicas(2).guide_ports();
     let runtime = RUNTIME.get().ok_or("there is no runtime")?;
     runtime.block_on(refused(topology, words))
+}
+
+/// A KeyDB whose RREPLAY is gone is, for all that the harness can see, a Redis.
+fn not_keydb() -> Result<(), Failed> {
+    let keydb = keydb_harness::testbed::process::find_keydb(&Default::default());
+    let Ok(keydb) = keydb else {
+        return Err("no keydb-server to disguise".into());
+    };
+    let dir = tempfile::tempdir()?;
+    let disguise = dir.path().join("redis-server");
+    let script = format!(
+        "#!/bin/sh\nexec {} \"$@\" --rename-command rreplay ''\n",
+        keydb.display()
+    );
+    std::fs::write(&disguise, script)?;
+    std::fs::set_permissions(&disguise, std::fs::Permissions::from_mode(0o755))?;
+    let spec = format!("path:{}", disguise.display());
+    check_says(
+        &["--testbed", "process", "--keydb", &spec],
+        &["is not KeyDB", "name a KeyDB"],
+    )
+}
+
+/// `check` with these arguments, and no engine in reach, ends with exit code 3 and these words.
+fn check_says(arguments: &[&str], words: &[&str]) -> Result<(), Failed> {
+    says(arguments, words, Some("unix:///no/such/engine"))
+}
+
+/// As [`check_says`], with the engine of this machine.
+fn check_says_here(arguments: &[&str], words: &[&str]) -> Result<(), Failed> {
+    says(arguments, words, None)
+}
+
+fn says(arguments: &[&str], words: &[&str], engine: Option<&str>) -> Result<(), Failed> {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_keydb-harness"));
+    command.arg("check").args(arguments);
+    for variable in ["TESTBED", "KEYDB", "HAPROXY"] {
+        command.env_remove(format!("KEYDB_HARNESS_{variable}"));
+    }
+    if let Some(engine) = engine {
+        command.env("DOCKER_HOST", engine);
+    }
+    let output = command.output()?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.code() != Some(3) {
+        return Err(format!("{}: {text}", output.status).into());
+    }
+    if let Some(missing) = words.iter().find(|word| !text.contains(**word)) {
+        return Err(format!("'{missing}' is not in: {text}").into());
+    }
+    let sentence: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("REAL KEYDB"))
+        .collect();
+    if sentence.len() == 1 {
+        Ok(())
+    } else {
+        Err(format!("more than one line: {text}").into())
+    }
 }

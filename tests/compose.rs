@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+use std::sync::OnceLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -35,12 +36,20 @@ fn main() -> ExitCode {
     if let Some(reason) = &missing {
         eprintln!("THE GUIDE BY HAND: NOT RUN: {reason}");
     }
-    let test = Trial::test("the_guide_by_hand", move || {
-        walk(&tools?).map_err(Failed::from)
-    });
+    TOOLS.get_or_init(|| tools);
+    let test = Trial::test("the_guide_by_hand", the_guide_by_hand);
     let tests = vec![test.with_ignored_flag(missing.is_some())];
     libtest_mimic::run(&arguments, tests).exit_code()
 }
+
+/// The guide's ports are fixed: whatever publishes them is made one at a time.
+#[serial_test::file_serial(keydb_harness_guide_ports)]
+fn the_guide_by_hand() -> Result<(), Failed> {
+    let tools = TOOLS.get().ok_or("the tools were not looked for")?;
+    walk(tools.as_ref()?).map_err(Failed::from)
+}
+
+static TOOLS: OnceLock<Result<Tools, String>> = OnceLock::new();
 
 /// What the guide's commands need.
 #[derive(Clone)]
@@ -111,7 +120,6 @@ fn succeeds(command: &str) -> bool {
 
 /// The guide, from its first command to its last sentence.
 fn walk(tools: &Tools) -> Result<(), String> {
-    let _ports = one_at_a_time()?;
     let hand = Hand::new(tools)?;
     hand.nothing_is_in_the_way()?;
     let cluster = Up {
@@ -135,7 +143,13 @@ fn walk(tools: &Tools) -> Result<(), String> {
         ));
     }
     for port in REPLICAS {
-        hand.until(&info(port), link_up)?;
+        hand.until(&info(port), |printed| {
+            link_up(printed)?;
+            match primaries.contains(&replication(printed).replid) {
+                true => Ok(()),
+                false => Err(format!("a master_replid not among {primaries:?}")),
+            }
+        })?;
     }
     let replicas = hand.replids(&REPLICAS)?;
     if replicas != primaries {
@@ -182,15 +196,6 @@ fn walk(tools: &Tools) -> Result<(), String> {
     }
 
     cluster.down()
-}
-
-/// The guide's ports are fixed: one such cluster at a time. The lock ends with the file.
-fn one_at_a_time() -> Result<File, String> {
-    let path = std::env::temp_dir().join("keydb-harness-guide-ports.lock");
-    let file = File::create(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    file.lock()
-        .map_err(|error| format!("{}: {error}", path.display()))?;
-    Ok(file)
 }
 
 /// Types commands in `compose/`.
@@ -350,7 +355,11 @@ impl Drop for Up<'_> {
         if self.is_down {
             return;
         }
-        for command in ["docker-compose ps", "docker-compose logs --tail=20", DOWN] {
+        for command in [
+            "docker-compose ps",
+            "docker-compose logs --no-color --tail=20",
+            DOWN,
+        ] {
             match self.hand.execute(command) {
                 Ok(Printed { out, err, .. }) => eprintln!("$ {command}\n{out}{err}"),
                 Err(error) => eprintln!("{error}"),

@@ -199,13 +199,7 @@ fn there_is_no_version_key_and_the_project_has_a_name() {
 fn image_recipes_name_no_host_and_no_official_image() {
     for name in ["make", "Dockerfile.keydb", "Dockerfile.haproxy"] {
         let text = fs::read_to_string(compose().join("images").join(name)).expect(name);
-        for foreign in [
-            "://",
-            "debian.org",
-            "eqalpha",
-            "FROM debian",
-            "FROM haproxy",
-        ] {
+        for foreign in ["://", ".org", "eqalpha", "FROM debian", "FROM haproxy"] {
             assert!(!text.contains(foreign), "{name} says {foreign}");
         }
     }

@@ -1,6 +1,7 @@
 //! HAProxy of a cluster: a client through it, and its admin socket.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +22,8 @@ pub struct Proxy {
     server: Arc<dyn Server>,
     password: Option<String>,
     backends: Vec<String>,
+    /// Whether it was started and not stopped on purpose since.
+    should_run: AtomicBool,
 }
 
 impl Proxy {
@@ -33,7 +36,13 @@ impl Proxy {
             server,
             password,
             backends,
+            should_run: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it ought to be alive: started and not stopped on purpose since.
+    pub fn should_run(&self) -> bool {
+        self.should_run.load(Ordering::SeqCst)
     }
 
     /// The testbed's view of it.
@@ -67,7 +76,9 @@ impl Proxy {
     /// # Errors
     /// The testbed refused.
     pub async fn start(&self) -> Result<(), EnvironmentError> {
-        self.server.start().await
+        self.server.start().await?;
+        self.should_run.store(true, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Stops it at once; every session through it breaks. With SIGKILL: as the first process of a
@@ -76,6 +87,7 @@ impl Proxy {
     /// # Errors
     /// The testbed did not carry it out.
     pub async fn stop(&self) -> Result<(), EnvironmentError> {
+        self.should_run.store(false, Ordering::SeqCst);
         self.server.kill().await
     }
 

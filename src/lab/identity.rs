@@ -234,7 +234,7 @@ where
         };
         if let status @ Status::Ended(_) = server.status().await? {
             return Err(EnvironmentError::new(format!(
-                "{program} {status} instead of serving; it said: {}",
+                "{program} {status} instead of serving; it said: {}; name a server that runs here",
                 last_words(&server.log().await?)
             )));
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::log_rules::{self, Severity};
 use crate::scenario::Trial;
 use crate::testbed::Status;
+use crate::topology::PROXY;
 
 /// Records for every node whether it lives as it should, and what its log says.
 pub async fn check(trial: &Trial) {
@@ -13,13 +14,17 @@ pub async fn check(trial: &Trial) {
 }
 
 async fn alive(trial: &Trial) {
+    let cluster = trial.cluster();
+    let nodes = cluster.live().map(|node| (node.name(), node.server()));
+    let proxy = cluster.proxy().ok().filter(|proxy| proxy.should_run());
+    let proxy = proxy.map(|proxy| (PROXY, proxy.server()));
     let mut dead = Vec::new();
     let mut count = 0;
-    for node in trial.cluster().live() {
+    for (name, server) in nodes.chain(proxy) {
         count += 1;
-        match node.status().await {
+        match server.status().await {
             Ok(Status::Running) => {}
-            Ok(status) => dead.push(format!("{} {status}", node.name())),
+            Ok(status) => dead.push(format!("{name} {status}")),
             Err(error) => dead.push(error.to_string()),
         }
     }

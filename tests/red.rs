@@ -1,0 +1,291 @@
+//! Every check can fail: scenarios on real clusters that were sabotaged once they were ready. Each
+//! row names what is broken and the check that must turn red.
+//!
+//! Checks that real versions break by themselves (`deletes-stay`, `newest-wins`, `expires`,
+//! `live-primary`, the log rules) are seen red in the runs under `fixtures/runs/`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use keydb_harness::check::{Sabotage, plan, run_sabotaged};
+use keydb_harness::cluster::{Client, Cluster};
+use keydb_harness::lab::Lab;
+use keydb_harness::settings::Settings;
+use keydb_harness::testbed::Status;
+use keydb_harness::verdict::Verdict;
+use keydb_harness::wait::cap_deadlines;
+use libtest_mimic::{Arguments, Failed, Trial};
+use redis::cmd;
+
+/// Long enough for what works, short enough to wait for what cannot come.
+const CAP: Duration = Duration::from_secs(12);
+
+/// Trial, what is done to it, and the checks that must be broken.
+const ROWS: &[(&str, &str, Sabotage, &[&str])] = &[
+    (
+        "write-reaches-all",
+        "a replica is cut off",
+        |c| Box::pin(detach_replica(c)),
+        &[
+            "visible",
+            "binary",
+            "databases",
+            "transaction",
+            "ttl",
+            "agreement",
+        ],
+    ),
+    (
+        "either-primary",
+        "a replica is cut off",
+        |c| Box::pin(detach_replica(c)),
+        &["from-primary1", "from-primary2", "agreement"],
+    ),
+    (
+        "split-replids",
+        "a replica is cut off",
+        |c| Box::pin(detach_replica(c)),
+        &["live-primary"],
+    ),
+    (
+        "split-replids",
+        "all replicas follow primary1",
+        |c| Box::pin(all_follow_primary1(c)),
+        &["split"],
+    ),
+    (
+        "primary-lost/sigkill",
+        "replicas bypass the proxy",
+        |c| Box::pin(all_follow_primary1(c)),
+        &["replicas-move"],
+    ),
+    (
+        "primary-lost/sigterm",
+        "the proxy may not use primary2",
+        |c| Box::pin(maintenance(c, "primary2")),
+        &["proxy-takes-writes"],
+    ),
+    (
+        "primary-lost/pause",
+        "acknowledged writes are deleted",
+        |c| Box::pin(delete_writes(c)),
+        &["survival"],
+    ),
+    (
+        "primary-lost/sigkill",
+        "no write is answered, so that the run says nothing",
+        |c| Box::pin(answer_nothing(c)),
+        &["traffic"],
+    ),
+    (
+        "primary-returns/none",
+        "primary2 refuses to be replicated",
+        |c| Box::pin(refuse_sync_once_alone(c)),
+        &["resyncs"],
+    ),
+    (
+        "alternating-stops",
+        "the proxy may not use primary2",
+        |c| Box::pin(maintenance(c, "primary2")),
+        &["replicas-move"],
+    ),
+    (
+        "read-only-replicas",
+        "a replica is writable",
+        |c| Box::pin(configure(c, "replica2", "replica-read-only", "no")),
+        &["replica2-writes"],
+    ),
+    (
+        "read-only-replicas",
+        "a primary refuses writes",
+        |c| Box::pin(configure(c, "primary2", "maxmemory", "1mb")),
+        &["primary2-writes"],
+    ),
+    (
+        "read-only-replicas",
+        "a server dies unnoticed",
+        |c| Box::pin(kill_unnoticed(c)),
+        &["alive"],
+    ),
+    (
+        "replica-restarts/sigterm",
+        "no primary may be replicated any more",
+        |c| Box::pin(refuse_sync(c)),
+        &["heals"],
+    ),
+    (
+        "proxy-restarts/all-up",
+        "no primary may be replicated any more",
+        |c| Box::pin(refuse_sync(c)),
+        &["heals"],
+    ),
+    (
+        "cold-start",
+        "a replica is cut off",
+        |c| Box::pin(detach_replica(c)),
+        &["agreement", "live-primary"],
+    ),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
+    let lab =
+        runtime.block_on(async { Lab::open(&Settings::from_env()?).await.map_err(Into::into) });
+    let lab: Arc<Result<Lab>> = Arc::new(lab);
+    if let Err(error) = lab.as_ref() {
+        eprintln!("REAL KEYDB: NOT RUN: {error:#}");
+    }
+    cap_deadlines(CAP);
+    let absent = lab.is_err();
+    let tests = ROWS
+        .iter()
+        .map(|(id, what, sabotage, checks)| {
+            let (runtime, lab) = (Arc::clone(&runtime), Arc::clone(&lab));
+            let test = Trial::test(format!("{id}: {what}"), move || match lab.as_ref() {
+                Ok(lab) => runtime.block_on(turns_red(lab, id, *sabotage, checks)),
+                Err(error) => Err(format!("{error:#}").into()),
+            });
+            test.with_ignored_flag(absent)
+        })
+        .collect();
+    libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+async fn turns_red(lab: &Lab, id: &str, sabotage: Sabotage, checks: &[&str]) -> Result<(), Failed> {
+    let planned = plan(&[id.to_owned()]);
+    let [planned] = planned[..] else {
+        return Err(format!("no single trial {id}").into());
+    };
+    let outcome = run_sabotaged(lab, planned, sabotage).await.outcome;
+    if let Some(reason) = outcome.environment {
+        return Err(format!("not run: {reason}").into());
+    }
+    for check in checks {
+        let found = outcome
+            .findings
+            .iter()
+            .find(|finding| finding.check == *check);
+        match found.map(|finding| finding.verdict) {
+            Some(Verdict::Broken) => {}
+            Some(Verdict::Inconclusive) if *check == "traffic" => {}
+            verdict => {
+                let all: Vec<_> = outcome
+                    .findings
+                    .iter()
+                    .map(|f| format!("{} {}: {}", f.verdict, f.check, f.evidence))
+                    .collect();
+                return Err(
+                    format!("{check} is {verdict:?}, not broken\n{}", all.join("\n")).into(),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn detach_replica(cluster: &Cluster) -> Result<()> {
+    let mut replica = cluster.node("replica1")?.client().await?;
+    Ok(replica.query(cmd("REPLICAOF").arg("NO").arg("ONE")).await?)
+}
+
+async fn all_follow_primary1(cluster: &Cluster) -> Result<()> {
+    let address = cluster.reached_at("primary1");
+    for replica in cluster.replicas() {
+        let mut client = replica.client().await?;
+        let host = address.ip().to_string();
+        client
+            .query::<()>(cmd("REPLICAOF").arg(host).arg(address.port()))
+            .await?;
+    }
+    Ok(())
+}
+
+async fn maintenance(cluster: &Cluster, primary: &str) -> Result<()> {
+    let line = format!("set server keydb/{primary} state maint");
+    cluster
+        .proxy()?
+        .admin(&line)
+        .await
+        .map(drop)
+        .map_err(anyhow::Error::msg)
+}
+
+/// Takes the right to replicate from everyone; links that are up stay.
+async fn refuse_sync(cluster: &Cluster) -> Result<()> {
+    for primary in cluster.primaries() {
+        primary.client().await?.query::<()>(&no_sync()).await?;
+    }
+    Ok(())
+}
+
+fn no_sync() -> redis::Cmd {
+    cmd("ACL")
+        .arg("SETUSER")
+        .arg("default")
+        .arg("-psync")
+        .arg("-sync")
+        .to_owned()
+}
+
+/// Holds back the answers to all clients for longer than any deadline.
+async fn answer_nothing(cluster: &Cluster) -> Result<()> {
+    for primary in cluster.primaries() {
+        let mut client = primary.client().await?;
+        client
+            .query::<()>(cmd("CLIENT").arg("PAUSE").arg(60_000))
+            .await?;
+    }
+    Ok(())
+}
+
+async fn configure(cluster: &Cluster, node: &str, option: &str, value: &str) -> Result<()> {
+    let mut client = cluster.node(node)?.client().await?;
+    Ok(client
+        .query(cmd("CONFIG").arg("SET").arg(option).arg(value))
+        .await?)
+}
+
+/// Ends a replica without telling the harness, and waits until it is gone.
+async fn kill_unnoticed(cluster: &Cluster) -> Result<()> {
+    let server = cluster.node("replica3")?.server();
+    server.kill().await?;
+    anyhow::ensure!(matches!(server.status().await?, Status::Ended(_)));
+    Ok(())
+}
+
+/// Deletes keys of client 0 on primary2 as they come, for as long as primary2 answers.
+async fn delete_writes(cluster: &Cluster) -> Result<()> {
+    let mut client = cluster.node("primary2")?.client().await?;
+    tokio::spawn(async move {
+        for number in 0.. {
+            let key = format!("stream:0:{}", number % 2000);
+            if client.query::<()>(cmd("DEL").arg(key)).await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Takes the right to replicate from everyone once primary2 has lost its peer and gained all
+/// replicas, so that the peer finds a closed door when it returns.
+async fn refuse_sync_once_alone(cluster: &Cluster) -> Result<()> {
+    let mut client = cluster.node("primary2")?.client().await?;
+    tokio::spawn(async move {
+        while let Ok(false) = alone(&mut client).await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        client.query::<()>(&no_sync()).await
+    });
+    Ok(())
+}
+
+async fn alone(client: &mut Client) -> Result<bool> {
+    let text: String = client.query(cmd("INFO").arg("replication")).await?;
+    let replication = keydb_harness::cluster::info::Info::parse(&text).replication();
+    let peer_gone = replication.masters.iter().all(|master| !master.link_up);
+    Ok(peer_gone && replication.slaves.len() == 3)
+}

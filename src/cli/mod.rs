@@ -3,6 +3,7 @@
 mod check;
 mod clean;
 mod doctor;
+mod engine;
 mod list;
 mod playground;
 
@@ -35,10 +36,13 @@ enum Command {
     Up(playground::UpArgs),
     /// Remove the cluster that `up` started
     Down,
+    /// Start a cluster and keep it until SIGTERM: what `up` runs in the background
+    #[command(hide = true)]
+    Hold(playground::UpArgs),
     /// Show the scenarios: name, promise, source, cost
     List,
     /// Show what is here, what is missing, and how to get it
-    Doctor,
+    Doctor(doctor::DoctorArgs),
     /// Remove what any earlier run left on the engine or the machine
     Clean(clean::CleanArgs),
 }
@@ -66,6 +70,14 @@ impl LabArgs {
             ..Settings::default()
         }
     }
+
+    /// The flags that say the same.
+    fn to_flags(&self) -> Vec<String> {
+        let mut flags = vec![format!("--testbed={}", self.testbed)];
+        flags.extend(self.keydb.iter().map(|spec| format!("--keydb={spec}")));
+        flags.extend(self.haproxy.iter().map(|spec| format!("--haproxy={spec}")));
+        flags
+    }
 }
 
 /// Parses the command line and runs the command.
@@ -86,8 +98,9 @@ pub(crate) fn main() -> ExitCode {
             Command::Check(args) => check::check(args).await,
             Command::Up(args) => playground::up(args).await,
             Command::Down => playground::down().await,
+            Command::Hold(args) => playground::hold(args).await,
             Command::List => list::list(),
-            Command::Doctor => doctor::doctor().await,
+            Command::Doctor(args) => doctor::doctor(args).await,
             Command::Clean(args) => clean::clean(args).await,
         }
     });
@@ -102,12 +115,14 @@ pub(crate) fn main() -> ExitCode {
 /// One clear error, and the exit code for it.
 fn failed(error: &anyhow::Error) -> ExitCode {
     eprintln!("keydb-harness: {error:#}");
-    let usage = error.downcast_ref::<UsageProblem>().is_some();
-    ExitCode::from(if usage {
-        exit::USAGE
-    } else {
-        exit::ENVIRONMENT
-    })
+    ExitCode::from(code_of(error))
+}
+
+fn code_of(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<UsageProblem>() {
+        Some(_) => exit::USAGE,
+        None => exit::ENVIRONMENT,
+    }
 }
 
 /// Something about the command line that clap cannot see.

@@ -1,12 +1,14 @@
 //! A lab: a testbed together with the programs a run uses there, probed and named.
 
 mod identity;
+mod outlook;
 mod select;
 
 use std::sync::Arc;
 
 pub(crate) use identity::last_words;
 pub use identity::{HaproxyIdentity, Identity, KeydbIdentity};
+pub use outlook::{Outlook, outlook};
 
 use crate::settings::Settings;
 use crate::spec::{HaproxySpec, KeydbSpec};

@@ -16,7 +16,7 @@ pub(super) struct Chosen {
 }
 
 /// The testbeds that a choice allows, best first. An explicit choice never falls back.
-fn candidates(choice: TestbedChoice) -> Vec<TestbedKind> {
+pub(super) fn candidates(choice: TestbedChoice) -> Vec<TestbedKind> {
     match choice {
         TestbedChoice::Auto => vec![TestbedKind::Docker, TestbedKind::Process],
         TestbedChoice::Only(kind) => vec![kind],
@@ -45,13 +45,22 @@ pub(super) async fn select(settings: &Settings) -> Result<Chosen, EnvironmentErr
     )))
 }
 
-async fn attempt(kind: TestbedKind, settings: &Settings) -> Result<Chosen, EnvironmentError> {
+/// What a run with these settings runs on a testbed.
+pub(super) fn programs(
+    kind: TestbedKind,
+    settings: &Settings,
+) -> Result<(KeydbSpec, HaproxySpec), EnvironmentError> {
     let keydb = settings.keydb.clone().unwrap_or_default();
     let haproxy = match (&settings.haproxy, kind) {
         (Some(spec), _) => spec.clone(),
         (None, TestbedKind::Docker) => HaproxySpec::Image(DEFAULT_HAPROXY_IMAGE.to_owned()),
         (None, TestbedKind::Process) => HaproxySpec::Path(find_haproxy(None)?),
     };
+    Ok((keydb, haproxy))
+}
+
+async fn attempt(kind: TestbedKind, settings: &Settings) -> Result<Chosen, EnvironmentError> {
+    let (keydb, haproxy) = programs(kind, settings)?;
     let testbed = connect(kind).await?;
     testbed.prepare(&Program::Keydb(keydb.clone())).await?;
     testbed.prepare(&Program::Haproxy(haproxy.clone())).await?;

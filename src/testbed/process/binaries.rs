@@ -121,8 +121,13 @@ pub fn find_haproxy(spec: Option<&HaproxySpec>) -> Result<PathBuf, EnvironmentEr
     }
 }
 
+/// The `keydb-server` on PATH.
+pub fn keydb_on_path() -> Option<PathBuf> {
+    on_path(SERVER)
+}
+
 /// What `binary --version` calls itself, for example `6.3.4`.
-pub(crate) fn version_of(binary: &Path) -> Option<String> {
+pub fn version_of(binary: &Path) -> Option<String> {
     let output = std::process::Command::new(binary)
         .arg("--version")
         .output()
@@ -145,7 +150,9 @@ fn checked(path: &Path, what: &str) -> Result<PathBuf, EnvironmentError> {
         Err(error) => refuse(&format!("cannot be read ({error})")),
         Ok(meta) if !meta.is_file() => refuse("is not a file"),
         Ok(_) if !is_executable(path) => refuse("is not executable"),
-        Ok(_) => fs::canonicalize(path)
+        // A symbolic link stays one: a server that is packaged as a link to its check tool tells
+        // by its name which of them it is to be.
+        Ok(_) => std::path::absolute(path)
             .map_err(|error| EnvironmentError::new(format!("{}: {error}", path.display()))),
     }
 }
@@ -172,6 +179,14 @@ mod tests {
             error.to_string(),
             "/no/such/keydb-server does not exist: give the path of an executable keydb-server"
         );
+    }
+
+    #[test]
+    fn a_link_is_run_by_its_own_name() {
+        let dir = tempfile::tempdir().expect("folder");
+        let link = dir.path().join("keydb-server");
+        std::os::unix::fs::symlink("/bin/sh", &link).expect("link");
+        assert_eq!(find_keydb(&KeydbSpec::Path(link.clone())), Ok(link));
     }
 
     #[test]

@@ -60,6 +60,15 @@ fn pidfiles(dir: &Path, depth: usize) -> Vec<PathBuf> {
     found
 }
 
+/// The pid of a server of the run whose folder `dir` is, if the server runs.
+pub fn pid_of(dir: &Path, server: &str) -> Option<i32> {
+    fs::read_dir(dir)
+        .ok()?
+        .filter_map(|cluster| process_of(&cluster.ok()?.path().join(server).join(PIDFILE), dir))
+        .map(|pid| pid.as_raw_nonzero().get())
+        .next()
+}
+
 fn process_of(pidfile: &Path, dir: &Path) -> Option<Pid> {
     let pid = Pid::from_raw(fs::read_to_string(pidfile).ok()?.trim().parse().ok()?)?;
     belongs_to(pid, dir).then_some(pid)
@@ -67,6 +76,8 @@ fn process_of(pidfile: &Path, dir: &Path) -> Option<Pid> {
 
 /// Whether the process works in a folder below `dir`: a pid that was given out anew does not.
 fn belongs_to(pid: Pid, dir: &Path) -> bool {
+    // The link names no symbolic links on the way.
+    let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero()))
         .is_ok_and(|cwd| cwd.starts_with(dir))
 }

@@ -152,8 +152,9 @@ fn lock(path: &Path) -> Option<File> {
     (file.metadata().ok()?.ino() == there.ino()).then_some(file)
 }
 
-/// Linux answers on all of 127.0.0.0/8; other systems only on 127.0.0.1.
-fn has_loopback_network() -> bool {
+/// Whether every server can have a loopback address of its own: Linux answers on all of
+/// 127.0.0.0/8, other systems only on 127.0.0.1.
+pub fn has_loopback_network() -> bool {
     is_free(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 64, 0, 1)), 0))
 }
 

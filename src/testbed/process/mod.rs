@@ -14,7 +14,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-pub use binaries::{find_haproxy, find_keydb, releases, releases_dir};
+pub use binaries::{find_haproxy, find_keydb, keydb_on_path, releases, releases_dir, version_of};
+pub use leftovers::pid_of;
+pub use loopback::has_loopback_network;
 
 use self::loopback::Addresses;
 use self::server::ProcessServer;

@@ -1,0 +1,205 @@
+//! The command line where no KeyDB is needed: what it refuses, and what it tells of a machine.
+//!
+//! Every command runs in a state directory of its own, and sees no Docker engine.
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+fn harness(state: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_keydb-harness"));
+    for name in ["TESTBED", "KEYDB", "HAPROXY", "EXPECT", "SEED"] {
+        command.env_remove(format!("KEYDB_HARNESS_{name}"));
+    }
+    command
+        .env("XDG_STATE_HOME", state)
+        .env("DOCKER_HOST", "unix:///no/such/docker.sock");
+    command
+}
+
+/// What a command does in a fresh state directory: exit code, standard output, standard error.
+fn run(args: &[&str]) -> (i32, String, String) {
+    let state = state();
+    told(harness(state.path()).args(args))
+}
+
+fn told(command: &mut Command) -> (i32, String, String) {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the harness starts");
+    (
+        status.code().expect("an exit code"),
+        String::from_utf8(stdout).expect("UTF-8"),
+        String::from_utf8(stderr).expect("UTF-8"),
+    )
+}
+
+fn state() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+#[test]
+fn what_does_not_fit_the_grammar_is_a_usage_error() {
+    for (args, word) in [
+        (&[][..], "Usage"),
+        (&["celebrate"], "celebrate"),
+        (&["check", "--testbed", "podman"], "'podman' is no testbed"),
+        (&["check", "--keydb", "6.3.4"], "version:X.Y.Z"),
+        (&["check", "--jobs", "0"], "--jobs"),
+        (&["up", "--ports", "some"], "guide, free"),
+        (&["up", "--replicas", "51"], "51"),
+        (&["clean", "--all"], "--all"),
+    ] {
+        let (code, _, stderr) = run(args);
+        assert_eq!(code, 64, "{args:?}: {stderr}");
+        assert!(stderr.contains(word), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_filter_that_fits_no_trial_is_a_usage_error() {
+    let (code, stdout, stderr) = run(&["check", "no-such-trial"]);
+    assert_eq!((code, stdout.as_str()), (64, ""));
+    assert_eq!(
+        stderr,
+        "keydb-harness: no trial is called like no-such-trial: `keydb-harness list` names them all\n"
+    );
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_in_one_sentence() {
+    let what = ["--testbed", "process", "--keydb", "path:/nope"];
+    let haproxy = ["--haproxy", "path:/bin/sh"];
+    let sentence =
+        "keydb-harness: /nope does not exist: give the path of an executable keydb-server\n";
+
+    let (code, stdout, stderr) = run(&[&["check"], &what[..], &haproxy].concat());
+    assert_eq!((code, stdout.as_str()), (3, ""));
+    assert_eq!(stderr, format!("{sentence}REAL KEYDB: NOT RUN\n"));
+
+    let (code, stdout, stderr) = run(&[&["up", "--ports=free"], &what[..], &haproxy].concat());
+    assert_eq!((code, stdout.as_str()), (3, ""));
+    let last = stderr.lines().last().expect("a line");
+    assert_eq!(format!("{last}\n"), sentence, "{stderr}");
+}
+
+#[test]
+fn list_names_every_scenario() {
+    let (code, stdout, _) = run(&["list"]);
+    assert_eq!(code, 0);
+    for scenario in keydb_harness::scenario::all() {
+        assert!(stdout.contains(scenario.name), "{stdout}");
+        assert!(stdout.contains(scenario.promise), "{stdout}");
+    }
+}
+
+#[test]
+fn the_holder_is_no_command_for_people() {
+    let (code, stdout, _) = run(&["--help"]);
+    assert_eq!(code, 0);
+    assert!(stdout.contains("doctor"), "{stdout}");
+    assert!(!stdout.contains("hold"), "{stdout}");
+}
+
+#[test]
+fn clean_removes_what_dead_runs_left_and_nothing_else() {
+    let state = state();
+    let runs = state.path().join("keydb-harness/runs");
+    let (dead, live) = (runs.join("dead0000"), runs.join("11fe0000"));
+    for dir in [&dead, &live] {
+        fs::create_dir_all(dir.join("cluster/primary1")).expect("folders");
+        fs::write(dir.join("alive.lock"), "").expect("a lock file");
+    }
+    let held = fs::File::open(live.join("alive.lock")).expect("the lock file");
+    held.lock().expect("the lock");
+
+    let folder = format!("folder {}", dead.display());
+    let clean = |args: &[&str]| told(harness(state.path()).arg("clean").args(args));
+    assert_eq!(
+        clean(&["--dry-run"]),
+        (0, format!("would remove {folder}\n"), String::new())
+    );
+    assert!(dead.exists());
+    assert_eq!(
+        clean(&[]),
+        (0, format!("removed {folder}\n"), String::new())
+    );
+    assert!(!dead.exists());
+    assert!(live.join("cluster/primary1").exists());
+    assert_eq!(clean(&[]).1, "nothing to remove\n");
+}
+
+#[test]
+fn doctor_shows_releases_leftovers_and_what_would_run() {
+    let (state, releases) = (state(), state());
+    let server = releases.path().join("9.8.7/keydb-server");
+    fs::create_dir_all(server.parent().expect("a folder")).expect("folders");
+    fs::write(&server, "#!/bin/sh\necho 'KeyDB server v=9.8.7 sha=0:0'\n").expect("a script");
+    fs::set_permissions(&server, fs::Permissions::from_mode(0o755)).expect("permissions");
+    let dead = state.path().join("keydb-harness/runs/dead0000");
+    fs::create_dir_all(&dead).expect("folders");
+    fs::write(dead.join("alive.lock"), "").expect("a lock file");
+
+    let doctor = |keydb: &str| {
+        told(
+            harness(state.path())
+                .env("KEYDB_RELEASES", releases.path())
+                .args(["doctor", "--haproxy", "path:/bin/sh", "--keydb", keydb]),
+        )
+    };
+    let (code, stdout, _) = doctor("version:9.8.7");
+    assert_eq!(code, 0, "{stdout}");
+    let line = |start: &str| {
+        let found = stdout.lines().find(|line| line.starts_with(start));
+        found.unwrap_or_else(|| panic!("no line starts with '{start}':\n{stdout}"))
+    };
+    let release = line("ok       release 9.8.7 ");
+    assert!(
+        release.contains(&format!("version 9.8.7, {}", server.display())),
+        "{release}"
+    );
+    assert!(line("missing  Docker engine ").contains("or use --testbed process"));
+    assert!(
+        line("note     leftovers ")
+            .contains("1 of dead runs: remove them with `keydb-harness clean`")
+    );
+    assert!(line("  docker   is not taken: ").contains("does not answer"));
+    line("  process  is taken: what it needs is here");
+    assert!(dead.exists(), "doctor removed something");
+
+    let (code, stdout, _) = doctor("version:1.2.3");
+    assert_eq!(code, 3, "{stdout}");
+    assert!(stdout.contains("KeyDB 1.2.3 is not here"), "{stdout}");
+}
+
+#[test]
+fn where_nothing_is_up_nothing_is_taken_down() {
+    assert_eq!(
+        run(&["down"]),
+        (0, "nothing is up\n".to_owned(), String::new())
+    );
+}
+
+/// Whatever publishes the guide's ports is made one at a time.
+#[test]
+#[serial_test::file_serial(keydb_harness_guide_ports)]
+fn a_port_in_use_is_told_before_anything_is_started() {
+    // Taken by this test, or already by somebody else.
+    let _taken = TcpListener::bind(("127.0.0.1", 6503));
+    let state = state();
+    let (code, stdout, stderr) = told(harness(state.path()).args(["up", "--testbed=process"]));
+    assert_eq!((code, stdout.as_str()), (3, ""), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.starts_with("keydb-harness: port 6"), "{stderr}");
+    assert!(
+        stderr.ends_with("stop what listens there, or use --ports free\n"),
+        "{stderr}"
+    );
+    assert!(!state.path().join("keydb-harness").exists());
+}

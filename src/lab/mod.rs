@@ -12,6 +12,7 @@ pub use outlook::{Outlook, outlook};
 
 use crate::settings::Settings;
 use crate::spec::{HaproxySpec, KeydbSpec};
+use crate::testbed::process::ProcessTestbed;
 use crate::testbed::{EnvironmentError, Testbed};
 
 /// A testbed with a KeyDB and an HAProxy that were seen to run there.
@@ -33,6 +34,8 @@ impl Lab {
     pub async fn open(settings: &Settings) -> Result<Self, EnvironmentError> {
         let chosen = select::select(settings).await?;
         chosen.testbed.sweep(false).await?;
+        // Whatever the testbed, a run has its folder on this machine.
+        ProcessTestbed.sweep(false).await?;
         let identity =
             Identity::probe(chosen.testbed.as_ref(), &chosen.keydb, &chosen.haproxy).await?;
         Ok(Self {

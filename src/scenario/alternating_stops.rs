@@ -30,8 +30,11 @@ async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let mut slowest = 0.0_f64;
     for round in 1..=ROUNDS {
-        let (leaves, stays) =
-            if round % 2 == 1 { ("primary1", "primary2") } else { ("primary2", "primary1") };
+        let (leaves, stays) = if round % 2 == 1 {
+            ("primary1", "primary2")
+        } else {
+            ("primary2", "primary1")
+        };
         let leaving = cluster.node(leaves)?;
         let tell = |error: Unmet| super::Broken {
             evidence: format!("round {round}, {leaves} stopped: {error}"),
@@ -40,26 +43,51 @@ async fn run(trial: &Trial) -> Result<()> {
         leaving.stop().await?;
         let moved = failover::replicas_follow(cluster, stays).await;
         if let Err(unmet) = moved {
-            trial.check("replicas-move", "every replica follows the live primary", Err::<&str, _>(tell(unmet)));
+            trial.check(
+                "replicas-move",
+                "every replica follows the live primary",
+                Err::<&str, _>(tell(unmet)),
+            );
             return Ok(());
         }
-        let seen_down = eventually(cluster, "the proxy leaves it out", DEADLINE, || ready::links(cluster));
+        let seen_down = eventually(cluster, "the proxy leaves it out", DEADLINE, || {
+            ready::links(cluster)
+        });
         if let Err(unmet) = seen_down.await {
-            trial.check("proxy-leaves-out", "the proxy leaves out the stopped primary", Err::<&str, _>(tell(unmet)));
+            trial.check(
+                "proxy-leaves-out",
+                "the proxy leaves out the stopped primary",
+                Err::<&str, _>(tell(unmet)),
+            );
             return Ok(());
         }
-        write_mixed_data(&mut trial.proxy_client().await?, &format!("round{round}"), 10).await?;
+        write_mixed_data(
+            &mut trial.proxy_client().await?,
+            &format!("round{round}"),
+            10,
+        )
+        .await?;
 
         let began = tokio::time::Instant::now();
         leaving.start().await?;
-        let back = eventually(cluster, "every link is up", DEADLINE, || ready::links(cluster));
+        let back = eventually(cluster, "every link is up", DEADLINE, || {
+            ready::links(cluster)
+        });
         if let Err(unmet) = back.await {
-            trial.check("resyncs", "the primary resyncs and every link is up again", Err::<&str, _>(tell(unmet)));
+            trial.check(
+                "resyncs",
+                "the primary resyncs and every link is up again",
+                Err::<&str, _>(tell(unmet)),
+            );
             return Ok(());
         }
         slowest = slowest.max(began.elapsed().as_secs_f64());
         if let Err(unmet) = proxy_uses_all(cluster).await {
-            trial.check("proxy-uses-both", "the proxy uses the returned primary", Err::<&str, _>(tell(unmet)));
+            trial.check(
+                "proxy-uses-both",
+                "the proxy uses the returned primary",
+                Err::<&str, _>(tell(unmet)),
+            );
             return Ok(());
         }
         if let Err(unmet) = agreement::reached(cluster).await {
@@ -70,7 +98,10 @@ async fn run(trial: &Trial) -> Result<()> {
     let rounds = format!("{ROUNDS} rounds");
     for (check, promise) in [
         ("replicas-move", "every replica follows the live primary"),
-        ("proxy-leaves-out", "the proxy leaves out the stopped primary"),
+        (
+            "proxy-leaves-out",
+            "the proxy leaves out the stopped primary",
+        ),
         ("resyncs", "the primary resyncs and every link is up again"),
         ("proxy-uses-both", "the proxy uses the returned primary"),
     ] {
@@ -84,27 +115,36 @@ async fn run(trial: &Trial) -> Result<()> {
 
 /// New connections through the proxy reach every live primary.
 async fn proxy_uses_all(cluster: &Cluster) -> Result<(), Unmet> {
-    eventually(cluster, "connections through the proxy reach both primaries", DEADLINE, || async {
-        let mut wanted = BTreeSet::new();
-        for node in cluster.primaries() {
-            let info = node.info().await.map_err(|error| error.to_string())?;
-            wanted.insert(info.run_id().unwrap_or_default().to_owned());
-        }
-        let mut reached = BTreeSet::new();
-        for _ in 0..2 * wanted.len() {
-            let proxy = cluster.proxy().map_err(|error| error.to_string())?;
-            let mut client = proxy.client().await.map_err(|error| error.to_string())?;
-            let text: String = client
-                .query(cmd("INFO").arg("server"))
-                .await
-                .map_err(|error| error.to_string())?;
-            reached.insert(Info::parse(&text).run_id().unwrap_or_default().to_owned());
-        }
-        if reached == wanted {
-            Ok(())
-        } else {
-            Err(format!("{} of {} primaries reached", reached.len(), wanted.len()))
-        }
-    })
+    eventually(
+        cluster,
+        "connections through the proxy reach both primaries",
+        DEADLINE,
+        || async {
+            let mut wanted = BTreeSet::new();
+            for node in cluster.primaries() {
+                let info = node.info().await.map_err(|error| error.to_string())?;
+                wanted.insert(info.run_id().unwrap_or_default().to_owned());
+            }
+            let mut reached = BTreeSet::new();
+            for _ in 0..2 * wanted.len() {
+                let proxy = cluster.proxy().map_err(|error| error.to_string())?;
+                let mut client = proxy.client().await.map_err(|error| error.to_string())?;
+                let text: String = client
+                    .query(cmd("INFO").arg("server"))
+                    .await
+                    .map_err(|error| error.to_string())?;
+                reached.insert(Info::parse(&text).run_id().unwrap_or_default().to_owned());
+            }
+            if reached == wanted {
+                Ok(())
+            } else {
+                Err(format!(
+                    "{} of {} primaries reached",
+                    reached.len(),
+                    wanted.len()
+                ))
+            }
+        },
+    )
     .await
 }

@@ -31,18 +31,37 @@ async fn run(trial: &Trial) -> Result<()> {
         let mut client = writer.client().await?;
         client.query::<()>(cmd("SET").arg(&key).arg(name)).await?;
         let read = cmd("GET").arg(&key).to_owned();
-        let seen =
-            everywhere(cluster, &mut nodes, &key, &read, &bulk(name), Instant::now()).await;
+        let seen = everywhere(
+            cluster,
+            &mut nodes,
+            &key,
+            &read,
+            &bulk(name),
+            Instant::now(),
+        )
+        .await;
         if let Ok(latencies) = &seen {
             trial.headline(format!(
                 "{name} {:.1} ms",
                 latencies.slowest().as_secs_f64() * 1000.0
             ));
         }
-        trial.check(&format!("from-{name}"), "a write on a primary reaches all nodes", seen);
+        trial.check(
+            &format!("from-{name}"),
+            "a write on a primary reaches all nodes",
+            seen,
+        );
 
         client.query::<()>(cmd("DEL").arg(&key)).await?;
-        let gone = everywhere(cluster, &mut nodes, &key, &read, &Value::Nil, Instant::now()).await;
+        let gone = everywhere(
+            cluster,
+            &mut nodes,
+            &key,
+            &read,
+            &Value::Nil,
+            Instant::now(),
+        )
+        .await;
         trial.check(&format!("delete-from-{name}"), "so does a delete", gone);
         write_mixed_data(&mut client, name, 20).await?;
     }

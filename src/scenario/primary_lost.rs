@@ -50,7 +50,11 @@ async fn run(trial: &Trial) -> Result<()> {
     let gone_at = stream.now();
     let moved = failover::replicas_follow(cluster, "primary2").await;
     let moved_at = stream.now();
-    let moved = trial.check("replicas-move", "every replica follows the live primary2", moved);
+    let moved = trial.check(
+        "replicas-move",
+        "every replica follows the live primary2",
+        moved,
+    );
     let more = more_writes(cluster, &stream).await;
     trial.check(
         "proxy-takes-writes",
@@ -72,7 +76,11 @@ async fn run(trial: &Trial) -> Result<()> {
     let client_gap = history.longest_client_gap(lost_at, history.length);
     let (errors, first_error) = history.errors();
     trial.measure("rate before the loss", rate, "writes/s");
-    trial.measure("longest gap without an acknowledged write", gap.as_secs_f64(), "s");
+    trial.measure(
+        "longest gap without an acknowledged write",
+        gap.as_secs_f64(),
+        "s",
+    );
     trial.measure("longest gap of one client", client_gap.as_secs_f64(), "s");
     trial.measure("writes not acknowledged", errors as f64, "writes");
     if moved {
@@ -93,7 +101,9 @@ async fn run(trial: &Trial) -> Result<()> {
         "pause" => {
             primary1.resume().await?;
             let steady = Duration::from_millis(2500);
-            let links = steadily(cluster, "links are up again", steady, DEADLINE, || ready::links(cluster));
+            let links = steadily(cluster, "links are up again", steady, DEADLINE, || {
+                ready::links(cluster)
+            });
             trial.check(
                 "resumes",
                 "the paused primary links up again",
@@ -113,7 +123,11 @@ async fn more_writes(cluster: &Cluster, stream: &WriteStream) -> Result<(), crat
     let what = format!("{ENOUGH_WRITES} more writes are acknowledged through the proxy");
     eventually(cluster, &what, DEADLINE, || async {
         let now = stream.acknowledged();
-        if now >= wanted { Ok(()) } else { Err(format!("{} missing", wanted - now)) }
+        if now >= wanted {
+            Ok(())
+        } else {
+            Err(format!("{} missing", wanted - now))
+        }
     })
     .await
 }
@@ -126,12 +140,23 @@ async fn survival(
 ) -> Result<()> {
     let mut present = BTreeMap::new();
     for node in trial.cluster().live().collect::<Vec<&Node>>() {
-        present.insert(node.name().to_owned(), WriteStream::keys_on(node, prefix).await?);
+        present.insert(
+            node.name().to_owned(),
+            WriteStream::keys_on(node, prefix).await?,
+        );
     }
     let losses = losses(history, &present, &[allowance]);
     trial.measure("acknowledged writes", losses.acknowledged as f64, "writes");
-    trial.measure("acknowledged writes lost, allowed", losses.allowed.len() as f64, "writes");
-    trial.measure("acknowledged writes lost, forbidden", losses.forbidden.len() as f64, "writes");
+    trial.measure(
+        "acknowledged writes lost, allowed",
+        losses.allowed.len() as f64,
+        "writes",
+    );
+    trial.measure(
+        "acknowledged writes lost, forbidden",
+        losses.forbidden.len() as f64,
+        "writes",
+    );
     let verdict = losses.verdict();
     trial.headline(match &verdict {
         Ok(text) | Err(text) => text.clone(),

@@ -41,7 +41,10 @@ fn topology(variant: &str) -> Result<Topology, TopologyError> {
         "aof" => Persistence::Aof,
         _ => Persistence::None,
     };
-    Topology::active_active().replicas(3).persistence(persistence).build()
+    Topology::active_active()
+        .replicas(3)
+        .persistence(persistence)
+        .build()
 }
 
 async fn run(trial: &Trial) -> Result<()> {
@@ -55,8 +58,9 @@ async fn run(trial: &Trial) -> Result<()> {
 
     primary1.stop().await?;
     failover::replicas_follow(cluster, "primary2").await?;
-    let stands_alone =
-        eventually(cluster, "the proxy sees primary1 down", DEADLINE, || ready::links(cluster));
+    let stands_alone = eventually(cluster, "the proxy sees primary1 down", DEADLINE, || {
+        ready::links(cluster)
+    });
     stands_alone.await?;
     let mut proxy = trial.proxy_client().await?;
     write_mixed_data(&mut proxy, "while-down", KEYS).await?;
@@ -68,16 +72,29 @@ async fn run(trial: &Trial) -> Result<()> {
     let before = resync::before(cluster).await?;
     let began = Instant::now();
     primary1.start().await?;
-    let up = eventually(cluster, "every link is up", DEADLINE, || ready::links(cluster)).await;
+    let up = eventually(cluster, "every link is up", DEADLINE, || {
+        ready::links(cluster)
+    })
+    .await;
     let first_up = began.elapsed();
     let steady = match up {
-        Ok(()) => steadily(cluster, "every link stays up", STEADY, DEADLINE, || ready::links(cluster)).await,
+        Ok(()) => {
+            steadily(cluster, "every link stays up", STEADY, DEADLINE, || {
+                ready::links(cluster)
+            })
+            .await
+        }
         Err(unmet) => Err(unmet),
     };
     let resynced = trial.check(
         "resyncs",
         "primary1 resyncs and every link is up again",
-        steady.map(|()| format!("all links up {:.2} s after the start", first_up.as_secs_f64())),
+        steady.map(|()| {
+            format!(
+                "all links up {:.2} s after the start",
+                first_up.as_secs_f64()
+            )
+        }),
     );
     if !resynced {
         return Ok(());
@@ -87,7 +104,10 @@ async fn run(trial: &Trial) -> Result<()> {
     trial.measure("full resyncs", resyncs.full as f64, "resyncs");
     trial.measure("partial resyncs", resyncs.partial as f64, "resyncs");
     trial.measure("resync traffic", resyncs.bytes as f64, "bytes");
-    trial.headline(format!("links up after {:.2} s, {resyncs}", first_up.as_secs_f64()));
+    trial.headline(format!(
+        "links up after {:.2} s, {resyncs}",
+        first_up.as_secs_f64()
+    ));
 
     agreement::check(trial, "agreement").await;
     deletes_stay(trial).await?;
@@ -102,13 +122,30 @@ async fn change_and_delete(client: &mut Client) -> Result<()> {
     for n in 0..CHANGED {
         pipe.cmd("DEL").arg(format!("before:string:{n}")).ignore();
         pipe.cmd("UNLINK").arg(format!("own:string:{n}")).ignore();
-        pipe.cmd("HDEL").arg(format!("before:hash:{n}")).arg("field").arg("other").ignore();
-        pipe.cmd("LTRIM").arg(format!("before:list:{n}")).arg(1).arg(0).ignore();
-        pipe.cmd("SREM").arg(format!("before:set:{n}")).arg("a").ignore();
+        pipe.cmd("HDEL")
+            .arg(format!("before:hash:{n}"))
+            .arg("field")
+            .arg("other")
+            .ignore();
+        pipe.cmd("LTRIM")
+            .arg(format!("before:list:{n}"))
+            .arg(1)
+            .arg(0)
+            .ignore();
+        pipe.cmd("SREM")
+            .arg(format!("before:set:{n}"))
+            .arg("a")
+            .ignore();
     }
     for n in CHANGED..2 * CHANGED {
-        pipe.cmd("SET").arg(format!("before:string:{n}")).arg(format!("newer {n}")).ignore();
-        pipe.cmd("SET").arg(format!("own:string:{n}")).arg(format!("newer {n}")).ignore();
+        pipe.cmd("SET")
+            .arg(format!("before:string:{n}"))
+            .arg(format!("newer {n}"))
+            .ignore();
+        pipe.cmd("SET")
+            .arg(format!("own:string:{n}"))
+            .arg(format!("newer {n}"))
+            .ignore();
     }
     client.pipeline::<()>(&pipe).await?;
     Ok(())
@@ -123,7 +160,9 @@ async fn deletes_stay(trial: &Trial) -> Result<()> {
             for kind in ["before:string", "own:string", "before:hash", "before:list"] {
                 pipe.cmd("EXISTS").arg(format!("{kind}:{n}"));
             }
-            pipe.cmd("SISMEMBER").arg(format!("before:set:{n}")).arg("a");
+            pipe.cmd("SISMEMBER")
+                .arg(format!("before:set:{n}"))
+                .arg("a");
         }
         let there: Vec<i64> = client.pipeline(&pipe).await?;
         let count: i64 = there.iter().sum();
@@ -138,7 +177,10 @@ async fn deletes_stay(trial: &Trial) -> Result<()> {
         if returned.is_empty() {
             Ok(format!("{deleted} deletes stay"))
         } else {
-            Err(format!("deleted keys and members are back: {}", returned.join(", ")))
+            Err(format!(
+                "deleted keys and members are back: {}",
+                returned.join(", ")
+            ))
         },
     );
     Ok(())
@@ -186,7 +228,10 @@ async fn while_down_survives(trial: &Trial) -> Result<()> {
             pipe.cmd("GET").arg(format!("while-down:string:{n}"));
         }
         let values: Vec<Value> = client.pipeline(&pipe).await?;
-        let count = values.iter().filter(|value| matches!(value, Value::Nil)).count();
+        let count = values
+            .iter()
+            .filter(|value| matches!(value, Value::Nil))
+            .count();
         if count > 0 {
             missing.push(format!("{count} of {KEYS} on {}", node.name()));
         }
@@ -197,7 +242,10 @@ async fn while_down_survives(trial: &Trial) -> Result<()> {
         if missing.is_empty() {
             Ok(format!("{KEYS} keys"))
         } else {
-            Err(format!("acknowledged writes are missing: {}", missing.join(", ")))
+            Err(format!(
+                "acknowledged writes are missing: {}",
+                missing.join(", ")
+            ))
         },
     );
     Ok(())
@@ -217,7 +265,9 @@ async fn through_proxy(trial: &Trial, node: &crate::cluster::Node) -> Result<()>
         if differing == 0 {
             Ok(format!("{THROUGH_PROXY} connections"))
         } else {
-            Err(format!("{differing} of {THROUGH_PROXY} connections see other data than primary2"))
+            Err(format!(
+                "{differing} of {THROUGH_PROXY} connections see other data than primary2"
+            ))
         },
     );
     Ok(())

@@ -40,11 +40,17 @@ async fn run(trial: &Trial) -> Result<()> {
     write_mixed_data(&mut primary2, "no-proxy", 100).await?;
     let began = Instant::now();
     proxy.start().await?;
-    let up = eventually(cluster, "every link is up", DEADLINE, || ready::links(cluster)).await;
+    let up = eventually(cluster, "every link is up", DEADLINE, || {
+        ready::links(cluster)
+    })
+    .await;
     let first_up = began.elapsed().as_secs_f64();
     let steady = match up {
         Ok(()) => {
-            steadily(cluster, "every link stays up", STEADY, DEADLINE, || ready::links(cluster)).await
+            steadily(cluster, "every link stays up", STEADY, DEADLINE, || {
+                ready::links(cluster)
+            })
+            .await
         }
         Err(unmet) => Err(unmet),
     };
@@ -61,8 +67,9 @@ async fn run(trial: &Trial) -> Result<()> {
     }
     if trial.variant() == "primary-down" && heals {
         cluster.node("primary1")?.start().await?;
-        let up =
-            steadily(cluster, "every link is up again", STEADY, DEADLINE, || ready::links(cluster));
+        let up = steadily(cluster, "every link is up again", STEADY, DEADLINE, || {
+            ready::links(cluster)
+        });
         trial.check(
             "returns",
             "the primary that was down comes back behind the restarted proxy",

@@ -28,8 +28,11 @@ async fn run(trial: &Trial) -> Result<()> {
             Ok(false) => Err(format!("{} refused a write as READONLY", node.name())),
             Err(error) => Err(format!("{}: {error}", node.name())),
         };
-        let promise =
-            if primary { "a primary accepts writes" } else { "a replica refuses writes" };
+        let promise = if primary {
+            "a primary accepts writes"
+        } else {
+            "a replica refuses writes"
+        };
         trial.check(&format!("{}-writes", node.name()), promise, seen);
     }
     trial.headline("2 accept, 3 refuse");

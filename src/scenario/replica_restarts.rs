@@ -38,11 +38,17 @@ async fn run(trial: &Trial) -> Result<()> {
     let before = resync::before(cluster).await?;
     let began = Instant::now();
     replica.start().await?;
-    let up = eventually(cluster, "every link is up", DEADLINE, || ready::links(cluster)).await;
+    let up = eventually(cluster, "every link is up", DEADLINE, || {
+        ready::links(cluster)
+    })
+    .await;
     let first_up = began.elapsed().as_secs_f64();
     let steady = match up {
         Ok(()) => {
-            steadily(cluster, "every link stays up", STEADY, DEADLINE, || ready::links(cluster)).await
+            steadily(cluster, "every link stays up", STEADY, DEADLINE, || {
+                ready::links(cluster)
+            })
+            .await
         }
         Err(unmet) => Err(unmet),
     };

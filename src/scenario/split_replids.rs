@@ -23,11 +23,17 @@ async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let roles = failover::roles(cluster);
     let roles = &roles;
-    let groups = eventually(cluster, "every replica shows a live primary's id", DEADLINE, || async move {
-        replids::groups(&cluster.observe().await, roles)
-    })
+    let groups = eventually(
+        cluster,
+        "every replica shows a live primary's id",
+        DEADLINE,
+        || async move { replids::groups(&cluster.observe().await, roles) },
+    )
     .await;
-    let described = groups.as_ref().map(replids::described).map_err(Clone::clone);
+    let described = groups
+        .as_ref()
+        .map(replids::described)
+        .map_err(Clone::clone);
     let live = trial.check(
         "live-primary",
         "each replica's master_replid is the current id of a live primary",
@@ -38,7 +44,11 @@ async fn run(trial: &Trial) -> Result<()> {
     {
         let text = replids::described(&groups);
         trial.headline(text.clone());
-        let split = if groups.len() == 2 { Ok(text) } else { Err(text) };
+        let split = if groups.len() == 2 {
+            Ok(text)
+        } else {
+            Err(text)
+        };
         trial.check("split", "the replicas are split over both primaries", split);
     }
     Ok(())

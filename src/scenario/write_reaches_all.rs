@@ -50,7 +50,16 @@ async fn plain(trial: &Trial) -> Result<()> {
         proxy.query::<()>(cmd("SET").arg(&key).arg(&value)).await?;
         let acknowledged = Instant::now();
         let read = cmd("GET").arg(&key).to_owned();
-        match everywhere(cluster, &mut nodes, &key, &read, &bulk(&value), acknowledged).await {
+        match everywhere(
+            cluster,
+            &mut nodes,
+            &key,
+            &read,
+            &bulk(&value),
+            acknowledged,
+        )
+        .await
+        {
             Ok(latencies) => all.push(latencies),
             Err(unmet) => {
                 failed = Some(unmet);
@@ -58,13 +67,20 @@ async fn plain(trial: &Trial) -> Result<()> {
             }
         }
     }
-    let names: Vec<String> = all.first().map(|l| l.0.keys().cloned().collect()).unwrap_or_default();
+    let names: Vec<String> = all
+        .first()
+        .map(|l| l.0.keys().cloned().collect())
+        .unwrap_or_default();
     let mut medians = Latencies::default();
     for name in names {
         let mut times: Vec<Duration> = all.iter().filter_map(|l| l.0.get(&name)).copied().collect();
         times.sort_unstable();
         let median = times[times.len() / 2];
-        trial.measure(format!("median latency to {name}"), median.as_secs_f64() * 1000.0, "ms");
+        trial.measure(
+            format!("median latency to {name}"),
+            median.as_secs_f64() * 1000.0,
+            "ms",
+        );
         medians.0.insert(name, median);
     }
     let slowest = medians.slowest();
@@ -72,7 +88,9 @@ async fn plain(trial: &Trial) -> Result<()> {
         "visible",
         "a key written through the proxy is readable on every node",
         match failed {
-            None => Ok(format!("{WRITES} of {WRITES} keys; median after the ack: {medians}")),
+            None => Ok(format!(
+                "{WRITES} of {WRITES} keys; median after the ack: {medians}"
+            )),
             Some(unmet) => Err(unmet),
         },
     );
@@ -89,11 +107,23 @@ async fn binary(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let every_byte: Vec<u8> = (0..=255).collect();
     let key: Vec<u8> = [b"binary:".as_slice(), &every_byte].concat();
-    trial.proxy_client().await?.query::<()>(cmd("SET").arg(&key).arg(&every_byte)).await?;
+    trial
+        .proxy_client()
+        .await?
+        .query::<()>(cmd("SET").arg(&key).arg(&every_byte))
+        .await?;
     let mut nodes = readers(cluster, 0).await?;
     let read = cmd("GET").arg(&key).to_owned();
     let wanted = bulk(&every_byte);
-    let seen = everywhere(cluster, &mut nodes, "a binary key", &read, &wanted, Instant::now()).await;
+    let seen = everywhere(
+        cluster,
+        &mut nodes,
+        "a binary key",
+        &read,
+        &wanted,
+        Instant::now(),
+    )
+    .await;
     trial.check(
         "binary",
         "keys and values of any bytes arrive unchanged",
@@ -108,7 +138,9 @@ async fn databases(trial: &Trial) -> Result<()> {
     let mut failed = None;
     for database in 0..DATABASES {
         proxy.select(database).await?;
-        proxy.query::<()>(cmd("SET").arg("in-database").arg(database)).await?;
+        proxy
+            .query::<()>(cmd("SET").arg("in-database").arg(database))
+            .await?;
     }
     for database in 0..DATABASES {
         let mut nodes = readers(cluster, database).await?;
@@ -135,20 +167,39 @@ async fn transaction(trial: &Trial) -> Result<()> {
     transaction.atomic();
     transaction.cmd("SET").arg("tx:a").arg("1").ignore();
     transaction.cmd("INCRBY").arg("tx:b").arg(41).ignore();
-    transaction.cmd("RPUSH").arg("tx:c").arg("x").arg("y").ignore();
+    transaction
+        .cmd("RPUSH")
+        .arg("tx:c")
+        .arg("x")
+        .arg("y")
+        .ignore();
     transaction.cmd("INCR").arg("tx:b").ignore();
-    trial.proxy_client().await?.pipeline::<()>(&transaction).await?;
+    trial
+        .proxy_client()
+        .await?
+        .pipeline::<()>(&transaction)
+        .await?;
     let mut nodes = readers(cluster, 0).await?;
     let read = cmd("MGET").arg("tx:a").arg("tx:b").to_owned();
     let wanted = Value::Array(vec![bulk("1"), bulk("42")]);
     let strings = everywhere(cluster, &mut nodes, "MULTI", &read, &wanted, Instant::now()).await;
     let read = cmd("LRANGE").arg("tx:c").arg(0).arg(-1).to_owned();
     let wanted = Value::Array(vec![bulk("x"), bulk("y")]);
-    let list = everywhere(cluster, &mut nodes, "MULTI's list", &read, &wanted, Instant::now()).await;
+    let list = everywhere(
+        cluster,
+        &mut nodes,
+        "MULTI's list",
+        &read,
+        &wanted,
+        Instant::now(),
+    )
+    .await;
     trial.check(
         "transaction",
         "a MULTI arrives whole, each command once",
-        strings.and(list).map(|_| "SET, INCRBY, INCR and RPUSH in one MULTI"),
+        strings
+            .and(list)
+            .map(|_| "SET, INCRBY, INCR and RPUSH in one MULTI"),
     );
     Ok(())
 }
@@ -156,17 +207,32 @@ async fn transaction(trial: &Trial) -> Result<()> {
 async fn expiry(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let mut proxy = trial.proxy_client().await?;
-    proxy.query::<()>(cmd("SET").arg("ttl:long").arg("1").arg("EX").arg(5000)).await?;
-    proxy.query::<()>(cmd("SETEX").arg("ttl:short").arg(1).arg("1")).await?;
+    proxy
+        .query::<()>(cmd("SET").arg("ttl:long").arg("1").arg("EX").arg(5000))
+        .await?;
+    proxy
+        .query::<()>(cmd("SETEX").arg("ttl:short").arg(1).arg("1"))
+        .await?;
     let mut nodes = readers(cluster, 0).await?;
     // A TTL cannot be compared for equality: each node is asked through a command that rounds.
     let written = Instant::now();
     let mut wrong = Vec::new();
     let read = cmd("EXISTS").arg("ttl:long").to_owned();
-    let arrived =
-        everywhere(cluster, &mut nodes, "a key with a TTL", &read, &Value::Int(1), written).await;
+    let arrived = everywhere(
+        cluster,
+        &mut nodes,
+        "a key with a TTL",
+        &read,
+        &Value::Int(1),
+        written,
+    )
+    .await;
     for node in cluster.live() {
-        let ttl: i64 = node.client().await?.query(cmd("TTL").arg("ttl:long")).await?;
+        let ttl: i64 = node
+            .client()
+            .await?
+            .query(cmd("TTL").arg("ttl:long"))
+            .await?;
         let elapsed = i64::try_from(written.elapsed().as_secs()).unwrap_or(i64::MAX);
         if !(5000 - elapsed - 2..=5000).contains(&ttl) {
             wrong.push(format!("{} has {ttl} s of 5000", node.name()));
@@ -179,8 +245,19 @@ async fn expiry(trial: &Trial) -> Result<()> {
     };
     trial.check("ttl", "a TTL arrives with its key", kept);
     let read = cmd("GET").arg("ttl:short").to_owned();
-    let gone =
-        everywhere(cluster, &mut nodes, "an expired key is gone", &read, &Value::Nil, written).await;
-    trial.check("expiry", "a key that expires is gone on every node", gone.map(|_| "TTL 1 s"));
+    let gone = everywhere(
+        cluster,
+        &mut nodes,
+        "an expired key is gone",
+        &read,
+        &Value::Nil,
+        written,
+    )
+    .await;
+    trial.check(
+        "expiry",
+        "a key that expires is gone on every node",
+        gone.map(|_| "TTL 1 s"),
+    );
     Ok(())
 }

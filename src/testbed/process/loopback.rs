@@ -15,6 +15,8 @@ use crate::topology::{ADMIN_PORT, KEYDB_PORT};
 
 /// How many subnets are tried before giving up.
 const ATTEMPTS: usize = 64;
+/// The folder of the lock files, one per subnet in use.
+const LOCKS: &str = "loopback";
 
 /// The addresses of one cluster, kept from other runs of this user by a held lock.
 #[derive(Debug)]
@@ -70,7 +72,7 @@ impl Addresses {
 
     /// 127.A.B.N for server N, with A.B held by a lock.
     fn subnet(seats: &[Seat]) -> Result<Self, EnvironmentError> {
-        let locks = state_dir()?.join("loopback");
+        let locks = state_dir()?.join(LOCKS);
         fs::create_dir_all(&locks).map_err(|error| {
             EnvironmentError::new(format!(
                 "cannot make {}: {error}; set XDG_STATE_HOME to a writable directory",

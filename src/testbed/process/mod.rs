@@ -59,6 +59,9 @@ impl Testbed for ProcessTestbed {
     }
 
     async fn sweep(&self, dry: bool) -> Result<Vec<String>, EnvironmentError> {
+        if !dry {
+            loopback::remove_free_locks();
+        }
         let dead = run::dead_runs();
         Ok(dead
             .iter()

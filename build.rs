@@ -25,8 +25,16 @@ fn main() {
         .any(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
     let server = places
         .iter()
-        .any(|place| place.join("keydb-server").is_file());
-    if !asked_for && !server && !official_image() {
+        .any(|place| is_default_release(&place.join("keydb-server")));
+    let haproxy = ["/usr/sbin", "/usr/local/sbin"]
+        .iter()
+        .map(PathBuf::from)
+        .chain(places);
+    let haproxy = haproxy
+        .into_iter()
+        .any(|place| place.join("haproxy").is_file());
+    let present = server && haproxy;
+    if !asked_for && !present {
         println!("cargo::rustc-cfg=keydb_absent");
     }
 }
@@ -48,14 +56,12 @@ fn places() -> Vec<PathBuf> {
     places
 }
 
-fn official_image() -> bool {
-    let arch = if cfg!(target_arch = "aarch64") {
-        "arm64"
-    } else {
-        "x86_64"
-    };
-    Command::new("docker")
-        .args(["image", "inspect", &format!("eqalpha/keydb:{arch}_v6.3.4")])
-        .output()
-        .is_ok_and(|output| output.status.success())
+/// Whether a server is of the release that is taken when nothing else is asked for.
+fn is_default_release(server: &Path) -> bool {
+    let output = server
+        .is_file()
+        .then(|| Command::new(server).arg("--version").output());
+    output.is_some_and(|output| {
+        output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("v=6.3.4 "))
+    })
 }

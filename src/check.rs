@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 use crate::cluster::Cluster;
 use crate::lab::Lab;
 use crate::property::health;
-use crate::scenario::{Broken, Scenario, Trial};
+use crate::scenario::Scenario;
 use crate::testbed::EnvironmentError;
+use crate::trial::{Broken, Trial};
 use crate::verdict::{Outcome, trial_id};
 use crate::wait::Unmet;
 
@@ -77,16 +78,21 @@ pub async fn run_all(
     jobs: usize,
     on: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Vec<Finished> {
-    let runs = planned.iter().map(|planned| async move {
-        on(Event::Started(planned));
-        let finished = run_one(lab, *planned).await;
-        on(Event::Finished(planned, &finished.outcome));
-        finished
-    });
-    futures_util::stream::iter(runs)
-        .buffered(jobs.max(1))
+    let runs = planned
+        .iter()
+        .enumerate()
+        .map(|(position, planned)| async move {
+            on(Event::Started(planned));
+            let finished = run_one(lab, *planned).await;
+            on(Event::Finished(planned, &finished.outcome));
+            (position, finished)
+        });
+    let mut finished: Vec<(usize, Finished)> = futures_util::stream::iter(runs)
+        .buffer_unordered(jobs.max(1))
         .collect()
-        .await
+        .await;
+    finished.sort_by_key(|(position, _)| *position);
+    finished.into_iter().map(|(_, finished)| finished).collect()
 }
 
 /// Breaks something about a cluster that is ready, behind the scenario's back: the proof that its
@@ -118,36 +124,50 @@ async fn run(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
         },
         artifacts: Vec::new(),
     };
-    match start(lab, planned).await {
-        Ok(cluster) => {
-            let trial = Trial::new(cluster, variant, seed_of(lab.seed(), &planned.id()));
-            let work = async {
-                sabotage(trial.cluster()).await?;
-                (scenario.run)(&trial).await
-            };
-            let ended = std::panic::AssertUnwindSafe(work).catch_unwind().await;
-            let ended =
-                ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", said(&*panic))));
-            if let Err(error) = ended {
-                finished.outcome.environment = note_end(&trial, &error);
+    match create(lab, planned).await {
+        Ok(mut cluster) => match cluster.become_ready(scenario.order).await {
+            Ok(()) => work(lab, planned, sabotage, cluster, &mut finished).await,
+            Err(error) => {
+                note_failed_start(&mut finished.outcome, &error);
+                finished.artifacts = artifacts(&cluster).await;
+                cluster.close().await;
             }
-            health::check(&trial).await;
-            finished.artifacts = artifacts(trial.cluster()).await;
-            let (cluster, record) = trial.finish();
-            cluster.close().await;
-            finished.outcome.findings = record.findings;
-            finished.outcome.measures.extend(record.measures);
-            finished.outcome.headline = record.headline.join(", ");
-        }
+        },
         Err(error) => note_failed_start(&mut finished.outcome, &error),
     }
     finished.outcome.seconds = began.elapsed().as_secs_f64();
     finished
 }
 
-async fn start(lab: &Lab, planned: Planned) -> anyhow::Result<Cluster> {
-    let topology = (planned.scenario.topology)(planned.variant)?;
-    Cluster::start(lab, topology, planned.scenario.order).await
+async fn create(lab: &Lab, planned: Planned) -> anyhow::Result<Cluster> {
+    Cluster::create(lab, (planned.scenario.topology)(planned.variant)?).await
+}
+
+/// The scenario on a cluster that is ready, which is gone afterwards.
+async fn work(
+    lab: &Lab,
+    planned: Planned,
+    sabotage: Sabotage,
+    cluster: Cluster,
+    finished: &mut Finished,
+) {
+    let trial = Trial::new(cluster, planned.variant, seed_of(lab.seed(), &planned.id()));
+    let work = async {
+        sabotage(trial.cluster()).await?;
+        (planned.scenario.run)(&trial).await
+    };
+    let ended = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+    let ended = ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", said(&*panic))));
+    if let Err(error) = ended {
+        finished.outcome.environment = note_end(&trial, &error);
+    }
+    health::check(&trial).await;
+    finished.artifacts = artifacts(trial.cluster()).await;
+    let (cluster, record) = trial.finish();
+    cluster.close().await;
+    finished.outcome.findings = record.findings;
+    finished.outcome.measures = record.measures;
+    finished.outcome.headline = record.headline.join(", ");
 }
 
 /// A scenario that ended early: an unmet wait is a broken promise, the machine's failure is no
@@ -176,7 +196,7 @@ fn note_failed_start(outcome: &mut Outcome, error: &anyhow::Error) {
             check: "starts".to_owned(),
             promise: "the cluster links up after its start".to_owned(),
             verdict: crate::verdict::Verdict::Broken,
-            evidence: unmet.to_string(),
+            evidence: unmet.sentence(),
             state: unmet.state.clone(),
         }),
         None => outcome.environment = Some(format!("{error:#}")),

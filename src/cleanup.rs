@@ -39,14 +39,15 @@ pub fn close_all() {
 pub fn install_signal_handler() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
+        let (ready, listening) = std::sync::mpsc::channel();
         let spawned = std::thread::Builder::new()
             .name("signals".to_owned())
-            .spawn(|| {
+            .spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread()
                     .enable_all()
                     .build();
                 let Ok(runtime) = runtime else { return };
-                let Ok(number) = runtime.block_on(first_signal()) else {
+                let Ok(number) = runtime.block_on(first_signal(ready)) else {
                     return;
                 };
                 ENDING.store(true, Ordering::SeqCst);
@@ -60,8 +61,10 @@ pub fn install_signal_handler() {
                 }
                 std::process::exit(128 + number);
             });
-        if let Err(error) = spawned {
-            eprintln!("keydb-harness: signals will not be handled: {error}");
+        match spawned {
+            // Nothing is made before a signal would be heard; an error ends the wait too.
+            Ok(_) => drop(listening.recv()),
+            Err(error) => eprintln!("keydb-harness: signals will not be handled: {error}"),
         }
     });
 }
@@ -74,10 +77,11 @@ pub fn leave_the_end_to_a_signal() {
     }
 }
 
-async fn first_signal() -> std::io::Result<i32> {
+async fn first_signal(ready: std::sync::mpsc::Sender<()>) -> std::io::Result<i32> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let _ = ready.send(());
     Ok(tokio::select! {
         _ = interrupt.recv() => 2,
         _ = terminate.recv() => 15,

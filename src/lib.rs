@@ -2,8 +2,8 @@
 //! whether an upgrade breaks them.
 //!
 //! Data flows one way: a [`topology`] is a value; a [`testbed`] gives it a place; a [`cluster`]
-//! runs there; a [`scenario`] works on it with [`workload`], records a [`history`] and names
-//! [`property`]s; what it finds becomes a [`verdict`], which a [`report`] shows.
+//! runs there; a [`scenario`] works on it as a [`trial`], with [`workload`], records a [`history`]
+//! and names [`property`]s; what it finds becomes a [`verdict`], which a [`report`] shows.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
@@ -21,6 +21,7 @@ pub mod settings;
 pub mod spec;
 pub mod testbed;
 pub mod topology;
+pub mod trial;
 pub mod verdict;
 pub mod wait;
 pub mod workload;

@@ -5,7 +5,8 @@
 //! free knows that the run is dead and may remove what it left. A host and boot id keep a run on
 //! another machine that shares the same engine from being touched.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -15,6 +16,8 @@ use rand::RngExt;
 use crate::testbed::EnvironmentError;
 
 const LOCK: &str = "alive.lock";
+/// Names the machine, for state directories that several share.
+const HOST: &str = "host";
 
 /// The machine this process runs on, told apart over reboots.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,9 +72,9 @@ impl Run {
         if let Some(run) = current.upgrade() {
             return Ok(run);
         }
+        crate::cleanup::install_signal_handler();
         let run = Arc::new(Self::create(&runs_dir()?)?);
         *current = Arc::downgrade(&run);
-        crate::cleanup::install_signal_handler();
         Ok(run)
     }
 
@@ -102,6 +105,7 @@ impl Run {
             .open(&unnamed)
             .map_err(cannot)?;
         lock.lock().map_err(cannot)?;
+        fs::write(dir.join(HOST), Machine::current().host).map_err(cannot)?;
         fs::rename(&unnamed, dir.join(LOCK)).map_err(cannot)?;
         Ok(Self {
             id,
@@ -175,17 +179,24 @@ pub fn dead_runs() -> Vec<PathBuf> {
     };
     entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|dir| dir.is_dir() && !holds_lock(dir))
+        .filter(|dir| dir.is_dir() && is_of_this_host(dir) && !holds_lock(dir))
         .collect()
+}
+
+/// Whether a run was made on this machine; one that does not say was.
+fn is_of_this_host(dir: &Path) -> bool {
+    fs::read_to_string(dir.join(HOST)).map_or(true, |host| host == Machine::current().host)
 }
 
 fn holds_lock(dir: &Path) -> bool {
     match File::open(dir.join(LOCK)) {
-        Ok(file) => matches!(file.try_lock(), Err(TryLockError::WouldBlock)),
+        // Where locks cannot be had at all, nothing is known to be dead.
+        Ok(file) => file.try_lock().is_err(),
         // A folder without its lock file yet: give its maker the time to take the lock.
-        Err(_) => fs::metadata(dir)
+        Err(error) if error.kind() == ErrorKind::NotFound => fs::metadata(dir)
             .and_then(|meta| meta.modified())
             .is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() < 10)),
+        Err(_) => true,
     }
 }
 

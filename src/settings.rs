@@ -100,6 +100,12 @@ impl FromStr for Expect {
 }
 
 impl Settings {
+    /// Whether a testbed or a program was asked for by name: then its absence is a failure, not a
+    /// reason to skip.
+    pub fn name_something(&self) -> bool {
+        self.testbed != TestbedChoice::Auto || self.keydb.is_some() || self.haproxy.is_some()
+    }
+
     /// The settings that the environment asks for.
     ///
     /// # Errors

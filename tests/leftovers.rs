@@ -67,10 +67,12 @@ fn specs() -> Result<(String, String), String> {
 }
 
 fn ended_by(kind: TestbedKind, signal: &str) -> Result<(), Failed> {
+    let mut seen = 0;
     for moment in MOMENTS_MS {
         let state = tempfile::tempdir()?;
         let mut harness = start(kind, state.path())?;
         std::thread::sleep(Duration::from_millis(moment));
+        seen += left(state.path())?.len();
         let sent = Command::new("kill")
             .args([format!("-{signal}"), harness.id().to_string()])
             .status()?;
@@ -84,6 +86,15 @@ fn ended_by(kind: TestbedKind, signal: &str) -> Result<(), Failed> {
             }
         }
         nothing_left(&case, state.path())?;
+        let number = if signal == "INT" { 130 } else { 143 };
+        // At the first moments it may not listen yet, and dies of the signal itself.
+        let own_end = status.code().is_none_or(|code| code == number);
+        if signal != "KILL" && !own_end {
+            return Err(format!("{case}: exit code {number} was expected").into());
+        }
+    }
+    if seen == 0 {
+        return Err("at no moment was there anything that could have been left".into());
     }
     Ok(())
 }

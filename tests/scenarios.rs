@@ -48,9 +48,7 @@ fn main() -> ExitCode {
             plan(&[]).into_iter().map(test).collect()
         }
         Err(error) => {
-            let asked_for = settings.testbed != Settings::default().testbed
-                || settings.keydb.is_some()
-                || settings.haproxy.is_some();
+            let asked_for = settings.name_something();
             let reason = error.to_string();
             absent = Some(reason.clone());
             let test = |planned: Planned| {

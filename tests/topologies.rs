@@ -41,13 +41,15 @@ const TESTS: &[(&str, Body)] = &[
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
-    let lab =
-        runtime.block_on(async { Lab::open(&Settings::from_env()?).await.map_err(Into::into) });
+    let settings = Settings::from_env().expect("settings");
+    let lab = runtime
+        .block_on(Lab::open(&settings))
+        .map_err(anyhow::Error::from);
     let lab: Arc<Result<Lab>> = Arc::new(lab);
     if let Err(error) = lab.as_ref() {
         eprintln!("REAL KEYDB: NOT RUN: {error:#}");
     }
-    let absent = lab.is_err();
+    let absent = lab.is_err() && !settings.name_something();
     let tests = TESTS
         .iter()
         .map(|(name, body)| {

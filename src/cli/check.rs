@@ -77,6 +77,9 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         }
     };
     println!("{}", lab.first_line());
+    for sentence in lab.passed_over() {
+        println!("not taken: {sentence}");
+    }
     let version = lab.identity().keydb.version.clone();
     let expectations = Expectations::load(&expect, &version)?;
     if expectations.is_none() {

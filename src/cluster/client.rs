@@ -72,7 +72,7 @@ impl Client {
     /// Connects to `address`, database 0.
     ///
     /// # Errors
-    /// [`ClientError::NotSent`], or [`ClientError::Refused`] when the password is not taken.
+    /// [`ClientError::NotSent`], also when the password is not taken.
     pub async fn connect(
         address: SocketAddr,
         password: Option<&str>,

@@ -46,7 +46,7 @@ pub struct Difference {
 }
 
 impl Comparison {
-    /// Whether all nodes hold the same keys, values and TTLs; says nothing of [`Self::expires`].
+    /// Whether all nodes hold the same keys, with equal values and with a TTL or without; says nothing of [`Self::expires`].
     pub fn agrees(&self) -> bool {
         self.differing.is_empty() && self.unexplained.is_empty()
     }

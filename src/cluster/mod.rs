@@ -11,6 +11,7 @@ pub mod ready;
 pub mod role;
 mod start;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -115,7 +116,18 @@ impl Cluster {
 
     /// Every node as it is now.
     pub async fn observe(&self) -> Observation {
-        Observation::of(self).await
+        Observation::of(self, true).await
+    }
+
+    /// Every node as it is now, without its log: for looking again and again.
+    pub async fn glance(&self) -> Observation {
+        Observation::of(self, false).await
+    }
+
+    /// The roles of the nodes, by name.
+    pub fn roles(&self) -> BTreeMap<String, Role> {
+        let role = |node: &Node| (node.name().to_owned(), node.spec().role);
+        self.nodes.iter().map(role).collect()
     }
 
     /// Removes everything it consists of, and waits until it is gone.

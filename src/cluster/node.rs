@@ -151,9 +151,21 @@ impl Node {
     /// Its INFO, all sections, over a connection of its own.
     ///
     /// # Errors
-    /// It does not answer within a glance's time.
+    /// It does not answer, however patiently it is asked.
     pub async fn info(&self) -> Result<Info, ClientError> {
-        let mut client = self.client_with(Timeouts::GLANCE).await?;
+        self.info_with(Timeouts::PATIENT).await
+    }
+
+    /// As [`Self::info`], without patience: for looking at it again and again.
+    ///
+    /// # Errors
+    /// It does not answer within a glance's time.
+    pub async fn glance(&self) -> Result<Info, ClientError> {
+        self.info_with(Timeouts::GLANCE).await
+    }
+
+    async fn info_with(&self, timeouts: Timeouts) -> Result<Info, ClientError> {
+        let mut client = self.client_with(timeouts).await?;
         let text: String = client.query(redis::cmd("INFO").arg("all")).await?;
         Ok(Info::parse(&text))
     }
@@ -161,9 +173,9 @@ impl Node {
     /// Its ROLE.
     ///
     /// # Errors
-    /// It does not answer within a glance's time.
+    /// It does not answer.
     pub async fn role(&self) -> Result<RoleReply, ClientError> {
-        let mut client = self.client_with(Timeouts::GLANCE).await?;
+        let mut client = self.client().await?;
         let reply: redis::Value = client.query(&redis::cmd("ROLE")).await?;
         Ok(RoleReply::from(reply))
     }

@@ -37,8 +37,9 @@ pub struct Observation {
 }
 
 impl Observation {
-    pub(super) async fn of(cluster: &Cluster) -> Self {
-        let nodes = join_all(cluster.nodes().iter().map(|node| view(cluster, node))).await;
+    /// Looks at every node; with `logs`, at the end of its log too.
+    pub(super) async fn of(cluster: &Cluster, logs: bool) -> Self {
+        let nodes = join_all(cluster.nodes().iter().map(|node| view(cluster, node, logs))).await;
         let proxy = match cluster.proxy() {
             Ok(proxy) => Some(proxy.backend_stats().await.map(|stats| {
                 stats
@@ -57,17 +58,20 @@ impl Observation {
     }
 }
 
-async fn view(cluster: &Cluster, node: &Node) -> NodeView {
+async fn view(cluster: &Cluster, node: &Node, logs: bool) -> NodeView {
     let status = match node.status().await {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
     // A frozen node would be waited for, and a stopped one has nothing to say.
     let info = match node.should_answer() {
-        true => node.info().await.map_err(|error| error.to_string()),
+        true => node.glance().await.map_err(|error| error.to_string()),
         false => Err("not asked".to_owned()),
     };
-    let log = node.log().await.unwrap_or_default();
+    let log = match logs {
+        true => node.log().await.unwrap_or_default(),
+        false => String::new(),
+    };
     let lines: Vec<&str> = log.lines().collect();
     let upstreams = info.as_ref().map_or_else(
         |_| Vec::new(),
@@ -146,6 +150,9 @@ impl fmt::Display for NodeView {
         for (master, name) in replication.masters.iter().zip(&self.upstreams) {
             let link = if master.link_up { "up" } else { "down" };
             write!(f, ", link to {name} {link}")?;
+            if let Some(offset) = master.slave_repl_offset {
+                write!(f, " at {offset}")?;
+            }
             if master.sync_in_progress {
                 f.write_str(" (syncing)")?;
             }

@@ -43,7 +43,7 @@ pub async fn primaries(cluster: &Cluster) -> Result<(), String> {
 async fn linked(cluster: &Cluster, node: &Node) -> Result<(), String> {
     let name = node.name();
     let info = node
-        .info()
+        .glance()
         .await
         .map_err(|error| format!("{name}: {error}"))?;
     if info.loading() != Some(false) {

@@ -48,10 +48,15 @@ impl Cluster {
     /// [`EnvironmentError`] when a server cannot be started or dies at its start;
     /// [`crate::wait::Unmet`] when the cluster does not become ready although all servers live.
     pub async fn start(lab: &Lab, topology: Topology, order: Order) -> Result<Self> {
-        let began = Instant::now();
         let mut cluster = Self::create(lab, topology).await?;
-        cluster.startup.created = began.elapsed();
+        cluster.become_ready(order).await?;
+        Ok(cluster)
+    }
 
+    /// Starts every server and waits until the cluster is ready. The cluster stays as it is when it
+    /// does not become so: its logs can still be read.
+    pub(crate) async fn become_ready(&mut self, order: Order) -> Result<()> {
+        let cluster = self;
         let began = Instant::now();
         let primaries: Vec<&Node> = cluster.primaries().collect();
         match order {
@@ -83,10 +88,12 @@ impl Cluster {
             )
             .await?;
         cluster.startup.replicas = began.elapsed();
-        Ok(cluster)
+        Ok(())
     }
 
-    async fn create(lab: &Lab, topology: Topology) -> Result<Self> {
+    /// Gives every server an address and creates it, without starting any.
+    pub(crate) async fn create(lab: &Lab, topology: Topology) -> Result<Self> {
+        let began = Instant::now();
         let mut seats: Vec<Seat> = topology
             .proxy
             .iter()
@@ -147,6 +154,7 @@ impl Cluster {
             .zip(servers)
             .map(|((spec, config), server)| Node::new(spec, config, password.clone(), server))
             .collect();
+        cluster.startup.created = began.elapsed();
         Ok(cluster)
     }
 

@@ -22,6 +22,7 @@ pub struct Lab {
     keydb: KeydbSpec,
     haproxy: HaproxySpec,
     identity: Identity,
+    passed_over: Vec<String>,
     seed: u64,
 }
 
@@ -43,6 +44,7 @@ impl Lab {
             keydb: chosen.keydb,
             haproxy: chosen.haproxy,
             identity,
+            passed_over: chosen.passed_over,
             seed: settings.seed.unwrap_or_else(rand::random),
         })
     }
@@ -65,6 +67,11 @@ impl Lab {
     /// What the servers say they are.
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// Testbeds that `auto` would have preferred, and why they cannot run here, a sentence each.
+    pub fn passed_over(&self) -> &[String] {
+        &self.passed_over
     }
 
     /// The seed of everything that is drawn by chance.

@@ -13,6 +13,8 @@ pub(super) struct Chosen {
     pub(super) testbed: Arc<dyn Testbed>,
     pub(super) keydb: KeydbSpec,
     pub(super) haproxy: HaproxySpec,
+    /// Better testbeds that cannot run here, and why, a sentence each.
+    pub(super) passed_over: Vec<String>,
 }
 
 /// The testbeds that a choice allows, best first. An explicit choice never falls back.
@@ -25,10 +27,19 @@ pub(super) fn candidates(choice: TestbedChoice) -> Vec<TestbedKind> {
 
 /// Takes the first candidate on which both programs can run.
 pub(super) async fn select(settings: &Settings) -> Result<Chosen, EnvironmentError> {
-    let mut refusals = Vec::new();
+    let mut refusals: Vec<(TestbedKind, EnvironmentError)> = Vec::new();
     for kind in candidates(settings.testbed) {
         match attempt(kind, settings).await {
-            Ok(chosen) => return Ok(chosen),
+            Ok(chosen) => {
+                let passed_over = refusals
+                    .iter()
+                    .map(|(kind, error)| format!("{kind}: {error}"));
+                let passed_over = passed_over.collect();
+                return Ok(Chosen {
+                    passed_over,
+                    ..chosen
+                });
+            }
             Err(error) => refusals.push((kind, error)),
         }
     }
@@ -68,6 +79,7 @@ async fn attempt(kind: TestbedKind, settings: &Settings) -> Result<Chosen, Envir
         testbed,
         keydb,
         haproxy,
+        passed_over: Vec::new(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cluster::dataset::{self, Comparison};
 use crate::cluster::{Cluster, Node};
-use crate::scenario::Trial;
+use crate::trial::Trial;
 use crate::wait::{Unmet, eventually};
 
 /// What is promised (KeyDB documentation, active-rep: both instances remain synced).
@@ -34,14 +34,37 @@ pub async fn reached(cluster: &Cluster) -> Result<Comparison, Unmet> {
     .await
 }
 
-/// Records as `check` whether all live nodes come to hold the same data, and as `expires` whether
-/// they also come to count the same number of keys with a TTL: an expiry that was invented shows
-/// there and nowhere else.
-pub async fn check(trial: &Trial, check: &str) -> bool {
-    let agrees = trial.check(check, PROMISE, reached(trial.cluster()).await);
-    if agrees {
+/// Records as `check` whether all live nodes come to hold the same data; then whether none holds
+/// fewer than `at_least` keys (nodes that lost everything agree as well), and whether they come to
+/// count the same number of keys with a TTL (an expiry that was invented shows there and nowhere
+/// else). The names of these two are `data-kept` and `expires`, after the check's own name unless
+/// that is `agreement`.
+pub async fn check(trial: &Trial, check: &str, at_least: u64) -> bool {
+    let name = |what: &str| match check {
+        "agreement" => what.to_owned(),
+        _ => format!("{check}-{what}"),
+    };
+    let agreed = reached(trial.cluster()).await;
+    let keys = agreed
+        .as_ref()
+        .ok()
+        .map(|comparison| comparison.keys.clone());
+    let agrees = trial.check(check, PROMISE, agreed);
+    if let Some(keys) = keys {
+        let fewest = keys.values().min().copied().unwrap_or(0);
+        let seen = format!("{fewest} keys of {at_least} that were written and not deleted");
+        let kept = if fewest >= at_least {
+            Ok(seen)
+        } else {
+            Err(seen)
+        };
+        trial.check(&name("data-kept"), "what was written is still there", kept);
         let promise = "all nodes count the same number of keys with a TTL";
-        trial.check("expires", promise, expires_reached(trial.cluster()).await);
+        trial.check(
+            &name("expires"),
+            promise,
+            expires_reached(trial.cluster()).await,
+        );
     }
     agrees
 }

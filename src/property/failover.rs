@@ -1,20 +1,8 @@
 //! Losing a primary: every replica moves to a live one.
 
-use std::collections::BTreeMap;
-
 use super::replids;
 use crate::cluster::Cluster;
-use crate::topology::Role;
 use crate::wait::{DEADLINE, Unmet, eventually};
-
-/// The roles of a cluster's nodes, by name.
-pub fn roles(cluster: &Cluster) -> BTreeMap<String, Role> {
-    cluster
-        .nodes()
-        .iter()
-        .map(|node| (node.name().to_owned(), node.spec().role))
-        .collect()
-}
 
 /// Waits until every replica shows the current replid of the primary `survivor` and its link is
 /// up.
@@ -23,10 +11,10 @@ pub fn roles(cluster: &Cluster) -> BTreeMap<String, Role> {
 /// They do not within the deadline.
 pub async fn replicas_follow(cluster: &Cluster, survivor: &str) -> Result<String, Unmet> {
     let what = format!("every replica follows {survivor}");
-    let roles = roles(cluster);
+    let roles = cluster.roles();
     let roles = &roles;
     eventually(cluster, &what, DEADLINE, || async move {
-        let groups = replids::groups(&cluster.observe().await, roles)?;
+        let groups = replids::groups(&cluster.glance().await, roles)?;
         match groups.keys().collect::<Vec<_>>()[..] {
             [only] if only == survivor => Ok(replids::described(&groups)),
             _ => Err(replids::described(&groups)),

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::log_rules::{self, Severity};
-use crate::scenario::Trial;
 use crate::testbed::Status;
 use crate::topology::PROXY;
+use crate::trial::Trial;
 
 /// Records for every node whether it lives as it should, and what its log says.
 pub async fn check(trial: &Trial) {
@@ -58,14 +58,20 @@ async fn logs(trial: &Trial) {
                 continue;
             }
         };
+        if log.trim().is_empty() {
+            let why = format!("the log of {} is empty", node.name());
+            trial.inconclusive("logs", "logs can be read", why);
+        }
         lines += log.lines().count();
         let matches = log_rules::scan(&rules, &log);
         for found in matches
             .into_iter()
             .filter(|found| found.severity == Severity::Broken)
         {
-            let first = found.lines.first().map_or("", |line| line.text.trim());
-            let seen = format!("{} × on {}: {first}", found.count, node.name());
+            let first = found.lines.first();
+            let first = first.map(|line| format!("line {}: {}", line.number, line.text.trim()));
+            let first = first.unwrap_or_default();
+            let seen = format!("{} × on {}, first in {first}", found.count, node.name());
             broken
                 .entry(found.rule)
                 .or_insert((found.what, Vec::new()))

@@ -43,8 +43,8 @@ impl fmt::Display for Resyncs {
     }
 }
 
-/// Takes note of what every live node has served, before `restarted` is started again: what that
-/// node counts begins at zero.
+/// Takes note of what every live node has served, before a stopped one is started again: what that
+/// one counts begins at zero.
 ///
 /// # Errors
 /// A node does not answer.

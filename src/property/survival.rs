@@ -15,17 +15,22 @@ pub const LAG_WINDOW: Duration = Duration::from_secs(1);
 pub enum Allowance {
     /// Nothing: the node kept its data, or was merely paused.
     Nothing,
-    /// What was acknowledged within [`LAG_WINDOW`] before this moment: the node is gone, or came
-    /// back without its memory.
-    LagBefore(Duration),
+    /// What was acknowledged while the node was being stopped, or within [`LAG_WINDOW`] before: the
+    /// node is gone, or came back without its memory.
+    LostWith {
+        /// When it was told to stop.
+        from: Duration,
+        /// When it was seen to be gone.
+        to: Duration,
+    },
 }
 
 impl Allowance {
     fn covers(self, write: &Write) -> bool {
         match self {
             Self::Nothing => false,
-            Self::LagBefore(event) => {
-                write.completed <= event && write.completed + LAG_WINDOW >= event
+            Self::LostWith { from, to } => {
+                write.completed <= to && write.completed + LAG_WINDOW >= from
             }
         }
     }
@@ -131,7 +136,10 @@ mod tests {
 
     #[test]
     fn survival_stop_with_lag_allowed_early_loss_is_forbidden() {
-        let losses = judged(&[Allowance::LagBefore(Duration::from_secs(5))]);
+        let losses = judged(&[Allowance::LostWith {
+            from: Duration::from_secs(5),
+            to: Duration::from_secs(5),
+        }]);
         assert_eq!(losses.allowed, BTreeSet::from(["late".to_owned()]));
         assert_eq!(losses.forbidden.keys().collect::<Vec<_>>(), ["early"]);
         assert!(

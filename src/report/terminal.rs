@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::results::{Judged, Results};
 use crate::check::{Event, Planned};
-use crate::verdict::expectation::{Expectations, Standing, judge};
+use crate::verdict::expectation::{Expectations, Kind, Standing, judge};
 use crate::verdict::{Outcome, Verdict};
 
 /// How a run is shown while it goes on.
@@ -136,8 +136,12 @@ fn details(outcome: &Outcome, expectations: Option<&Expectations>, verbose: bool
         ));
         match known {
             Some(deviation) if finding.verdict == Verdict::Broken => {
+                let kind = match deviation.kind {
+                    Kind::Broken => "known as",
+                    Kind::Limitation => "limit by design,",
+                };
                 text.push_str(&format!(
-                    "\n{:18}known as {}: {}",
+                    "\n{:18}{kind} {}: {}",
                     "", deviation.id, deviation.reason
                 ));
             }

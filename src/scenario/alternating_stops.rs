@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use anyhow::Result;
 use redis::cmd;
 
-use super::{Scenario, Trial, reference};
+use super::{Scenario, reference};
 use crate::cluster::info::Info;
 use crate::cluster::{Cluster, Order, ready};
-use crate::property::{agreement, failover};
+use crate::property::{agreement, failover, relink};
+use crate::trial::Trial;
 use crate::wait::{DEADLINE, Unmet, eventually};
-use crate::workload::write_mixed_data;
+use crate::workload::{KEYS_PER_COUNT, write_mixed_data};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "alternating-stops",
@@ -25,6 +26,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 const ROUNDS: usize = 10;
+/// How much data is written in each round, while one primary is down.
+const DATA: usize = 10;
 
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
@@ -36,8 +39,8 @@ async fn run(trial: &Trial) -> Result<()> {
             ("primary2", "primary1")
         };
         let leaving = cluster.node(leaves)?;
-        let tell = |error: Unmet| super::Broken {
-            evidence: format!("round {round}, {leaves} stopped: {error}"),
+        let tell = |error: Unmet| crate::trial::Broken {
+            evidence: format!("round {round}, {leaves} stopped: {}", error.sentence()),
             state: error.state,
         };
         leaving.stop().await?;
@@ -70,18 +73,16 @@ async fn run(trial: &Trial) -> Result<()> {
 
         let began = tokio::time::Instant::now();
         leaving.start().await?;
-        let back = eventually(cluster, "every link is up", DEADLINE, || {
-            ready::links(cluster)
-        });
-        if let Err(unmet) = back.await {
+        let back = relink::reached(cluster, began).await;
+        if let Err(unmet) = &back {
             trial.check(
                 "resyncs",
                 "the primary resyncs and every link is up again",
-                Err::<&str, _>(tell(unmet)),
+                Err::<&str, _>(tell(unmet.clone())),
             );
             return Ok(());
         }
-        slowest = slowest.max(began.elapsed().as_secs_f64());
+        slowest = slowest.max(back.map_or(0.0, |time| time.as_secs_f64()));
         if let Err(unmet) = proxy_uses_all(cluster).await {
             trial.check(
                 "proxy-uses-both",
@@ -107,7 +108,7 @@ async fn run(trial: &Trial) -> Result<()> {
     ] {
         trial.check(check, promise, Ok::<_, String>(&rounds));
     }
-    agreement::check(trial, "agreement").await;
+    agreement::check(trial, "agreement", (ROUNDS * DATA) as u64 * KEYS_PER_COUNT).await;
     trial.measure("slowest return", slowest, "s");
     trial.headline(format!("{rounds}, slowest return {slowest:.2} s"));
     Ok(())

@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
-use super::{Scenario, Trial, reference};
+use super::{Scenario, reference};
 use crate::cluster::Order;
-use crate::property::{agreement, failover, replids};
+use crate::property::{agreement, replids};
+use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
-use crate::workload::write_mixed_data;
+use crate::workload::{KEYS_PER_COUNT, write_mixed_data};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "cold-start",
@@ -20,21 +21,24 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run: |trial| Box::pin(run(trial)),
 };
 
+/// How much data each primary is given.
+const DATA: usize = 10;
+
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let ready = cluster.startup().total().as_secs_f64();
     trial.measure("ready after", ready, "s");
     trial.headline(format!("ready after {ready:.2} s"));
     for primary in cluster.primaries() {
-        write_mixed_data(&mut primary.client().await?, primary.name(), 10).await?;
+        write_mixed_data(&mut primary.client().await?, primary.name(), DATA).await?;
     }
-    agreement::check(trial, "agreement").await;
+    agreement::check(trial, "agreement", 2 * DATA as u64 * KEYS_PER_COUNT).await;
 
-    let roles = failover::roles(cluster);
+    let roles = cluster.roles();
     let roles = &roles;
     let what = "every replica shows a live primary's id";
     let groups = eventually(cluster, what, DEADLINE / 3, || async move {
-        replids::groups(&cluster.observe().await, roles).map(|groups| replids::described(&groups))
+        replids::groups(&cluster.glance().await, roles).map(|groups| replids::described(&groups))
     })
     .await;
     if let Ok(groups) = &groups {

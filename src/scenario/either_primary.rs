@@ -4,11 +4,12 @@ use anyhow::Result;
 use redis::{Value, cmd};
 use tokio::time::Instant;
 
-use super::{Scenario, Trial, reference};
+use super::{Scenario, reference};
 use crate::cluster::Order;
 use crate::property::agreement;
 use crate::property::visible::{bulk, everywhere, readers};
-use crate::workload::write_mixed_data;
+use crate::trial::Trial;
+use crate::workload::{KEYS_PER_COUNT, write_mixed_data};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "either-primary",
@@ -21,6 +22,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
     topology: reference,
     run: |trial| Box::pin(run(trial)),
 };
+
+/// How much data each primary is given.
+const DATA: usize = 20;
 
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
@@ -63,8 +67,8 @@ async fn run(trial: &Trial) -> Result<()> {
         )
         .await;
         trial.check(&format!("delete-from-{name}"), "so does a delete", gone);
-        write_mixed_data(&mut client, name, 20).await?;
+        write_mixed_data(&mut client, name, DATA).await?;
     }
-    agreement::check(trial, "agreement").await;
+    agreement::check(trial, "agreement", 2 * DATA as u64 * KEYS_PER_COUNT).await;
     Ok(())
 }

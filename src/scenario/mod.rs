@@ -3,14 +3,11 @@
 //! A scenario says which promise it is about and where that promise is made, which cluster it
 //! needs, and what it does there. What it finds goes through [`Trial`].
 
-mod trial;
-
 use futures_util::future::BoxFuture;
-
-pub use trial::{Broken, Trial};
 
 use crate::cluster::Order;
 use crate::topology::{Topology, TopologyError};
+use crate::trial::Trial;
 
 /// Declares the modules and the table of all scenarios at once.
 macro_rules! scenarios {

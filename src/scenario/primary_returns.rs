@@ -1,18 +1,17 @@
 //! Guide, step 5: writes and deletes while primary1 is down; then it comes back and resyncs.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::{Scenario, Trial};
+use super::Scenario;
 use crate::cluster::dataset::digest;
 use crate::cluster::{Client, Order, ready};
-use crate::property::{agreement, failover, resync};
+use crate::property::{agreement, failover, relink, resync};
 use crate::topology::{Persistence, Topology, TopologyError};
-use crate::wait::{DEADLINE, eventually, steadily};
-use crate::workload::write_mixed_data;
+use crate::trial::Trial;
+use crate::wait::{DEADLINE, eventually};
+use crate::workload::{KEYS_PER_COUNT, write_mixed_data};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "primary-returns",
@@ -30,8 +29,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const KEYS: usize = 100;
 /// How many of them are deleted, and how many overwritten, while primary1 is down.
 const CHANGED: usize = 40;
-/// A corrupt stream shows as up, down, up within two seconds (measured).
-const STEADY: Duration = Duration::from_millis(2500);
+/// Keys that one call writes, and keys that are deleted in four ways.
+const WRITTEN: u64 = KEYS as u64 * KEYS_PER_COUNT;
+const DELETED: u64 = 4 * CHANGED as u64;
 /// How many connections through the proxy are compared with the nodes.
 const THROUGH_PROXY: usize = 4;
 
@@ -52,7 +52,7 @@ async fn run(trial: &Trial) -> Result<()> {
     let (primary1, primary2) = (cluster.node("primary1")?, cluster.node("primary2")?);
     write_mixed_data(&mut trial.proxy_client().await?, "before", KEYS).await?;
     write_mixed_data(&mut primary1.client().await?, "own", KEYS).await?;
-    if !agreement::check(trial, "agreement-before").await {
+    if !agreement::check(trial, "agreement-before", 2 * WRITTEN).await {
         return Ok(());
     }
 
@@ -65,42 +65,18 @@ async fn run(trial: &Trial) -> Result<()> {
     let mut proxy = trial.proxy_client().await?;
     write_mixed_data(&mut proxy, "while-down", KEYS).await?;
     change_and_delete(&mut proxy).await?;
-    if !agreement::check(trial, "agreement-while-down").await {
+    if !agreement::check(trial, "agreement-while-down", 3 * WRITTEN - DELETED).await {
         return Ok(());
     }
 
     let before = resync::before(cluster).await?;
     let began = Instant::now();
     primary1.start().await?;
-    let up = eventually(cluster, "every link is up", DEADLINE, || {
-        ready::links(cluster)
-    })
-    .await;
-    let first_up = began.elapsed();
-    let steady = match up {
-        Ok(()) => {
-            steadily(cluster, "every link stays up", STEADY, DEADLINE, || {
-                ready::links(cluster)
-            })
-            .await
-        }
-        Err(unmet) => Err(unmet),
-    };
-    let resynced = trial.check(
-        "resyncs",
-        "primary1 resyncs and every link is up again",
-        steady.map(|()| {
-            format!(
-                "all links up {:.2} s after the start",
-                first_up.as_secs_f64()
-            )
-        }),
-    );
-    if !resynced {
+    let promise = "primary1 resyncs and every link is up again";
+    let Some(first_up) = relink::check(trial, "resyncs", promise, began).await else {
         return Ok(());
-    }
+    };
     let resyncs = resync::since(cluster, &before).await?;
-    trial.measure("links up after the start", first_up.as_secs_f64(), "s");
     trial.measure("full resyncs", resyncs.full as f64, "resyncs");
     trial.measure("partial resyncs", resyncs.partial as f64, "resyncs");
     trial.measure("resync traffic", resyncs.bytes as f64, "bytes");
@@ -109,7 +85,7 @@ async fn run(trial: &Trial) -> Result<()> {
         first_up.as_secs_f64()
     ));
 
-    agreement::check(trial, "agreement").await;
+    agreement::check(trial, "agreement", 3 * WRITTEN - DELETED).await;
     deletes_stay(trial).await?;
     overwrites_stay(trial).await?;
     while_down_survives(trial).await?;

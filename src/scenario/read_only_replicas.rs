@@ -2,10 +2,12 @@
 
 use anyhow::Result;
 
-use super::{Scenario, Trial, reference};
+use super::{Scenario, reference};
 use crate::cluster::Order;
 use crate::property::{agreement, read_only};
 use crate::topology::Role;
+use crate::trial::Trial;
+use crate::workload::{KEYS_PER_COUNT, write_mixed_data};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "read-only-replicas",
@@ -19,10 +21,18 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run: |trial| Box::pin(run(trial)),
 };
 
+/// How much data there is to agree on.
+const DATA: usize = 10;
+
 async fn run(trial: &Trial) -> Result<()> {
+    write_mixed_data(&mut trial.proxy_client().await?, "data", DATA).await?;
+    let (mut accepting, mut refusing) = (0, 0);
     for node in trial.cluster().nodes() {
         let primary = node.spec().role == Role::Primary;
-        let seen = match read_only::accepts_writes(node).await {
+        let accepts = read_only::accepts_writes(node).await;
+        accepting += usize::from(accepts == Ok(true));
+        refusing += usize::from(accepts == Ok(false));
+        let seen = match accepts {
             Ok(accepts) if accepts == primary => Ok(node.name().to_owned()),
             Ok(true) => Err(format!("{} accepted a write", node.name())),
             Ok(false) => Err(format!("{} refused a write as READONLY", node.name())),
@@ -35,7 +45,7 @@ async fn run(trial: &Trial) -> Result<()> {
         };
         trial.check(&format!("{}-writes", node.name()), promise, seen);
     }
-    trial.headline("2 accept, 3 refuse");
-    agreement::check(trial, "agreement").await;
+    trial.headline(format!("{accepting} accept, {refusing} refuse"));
+    agreement::check(trial, "agreement", DATA as u64 * KEYS_PER_COUNT).await;
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
-use super::{Scenario, Trial, reference};
+use super::{Scenario, reference};
 use crate::cluster::Order;
-use crate::property::{failover, replids};
+use crate::property::replids;
+use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -21,13 +22,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
-    let roles = failover::roles(cluster);
+    let roles = cluster.roles();
     let roles = &roles;
     let groups = eventually(
         cluster,
         "every replica shows a live primary's id",
         DEADLINE,
-        || async move { replids::groups(&cluster.observe().await, roles) },
+        || async move { replids::groups(&cluster.glance().await, roles) },
     )
     .await;
     let described = groups

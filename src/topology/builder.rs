@@ -3,7 +3,8 @@
 use super::{NodeSpec, Persistence, ProxySpec, Role, Topology, Upstream};
 use crate::spec::KeydbSpec;
 
-/// The most primaries a topology may have: what was measured to link up within seconds.
+/// The most primaries a topology may have. Up to 4 were measured; a multi-master links to one more
+/// each second.
 const MOST_PRIMARIES: usize = 16;
 
 /// A topology that makes no sense.

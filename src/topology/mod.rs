@@ -122,12 +122,4 @@ impl Topology {
     pub fn replicas(&self) -> impl Iterator<Item = &NodeSpec> {
         self.nodes.iter().filter(|node| node.role == Role::Replica)
     }
-
-    /// The names of all servers, proxy included, in the order in which addresses are given out.
-    pub fn server_names(&self) -> Vec<String> {
-        let proxy = self.proxy.iter().map(|_| PROXY.to_owned());
-        proxy
-            .chain(self.nodes.iter().map(|node| node.name.clone()))
-            .collect()
-    }
 }

@@ -21,6 +21,14 @@ const SHIPPED: &[(&str, &str)] = &[
         include_str!("../../fixtures/expectations/5.3.3.toml"),
     ),
     (
+        "6.0.18",
+        include_str!("../../fixtures/expectations/6.0.18.toml"),
+    ),
+    (
+        "6.3.0",
+        include_str!("../../fixtures/expectations/6.3.0.toml"),
+    ),
+    (
         "6.2.2",
         include_str!("../../fixtures/expectations/6.2.2.toml"),
     ),
@@ -228,10 +236,7 @@ pub fn judge(outcome: &Outcome, expectations: Option<&Expectations>) -> Standing
     }
     let gone = known.iter().any(|deviation| {
         deviation.frequency == Frequency::Always
-            && outcome
-                .findings
-                .iter()
-                .any(|finding| finding.check == deviation.check)
+            && was_made(outcome, &deviation.check)
             && !outcome.findings.iter().any(|finding| {
                 finding.check == deviation.check && finding.verdict == Verdict::Broken
             })
@@ -241,6 +246,16 @@ pub fn judge(outcome: &Outcome, expectations: Option<&Expectations>) -> Standing
         (false, true) => Standing::Known,
         (false, false) => Standing::AsExpected,
     }
+}
+
+/// Whether a check was made. A log rule has a finding only where it matched; that the logs were
+/// read shows by `logs`, or by another rule.
+fn was_made(outcome: &Outcome, check: &str) -> bool {
+    outcome.findings.iter().any(|finding| {
+        let other = finding.check.as_str();
+        other == check
+            || (check.starts_with("log:") && (other == "logs" || other.starts_with("log:")))
+    })
 }
 
 #[cfg(test)]
@@ -282,6 +297,33 @@ mod tests {
             judge(&other, Some(&expectations("always"))),
             Standing::Regression
         );
+    }
+
+    #[test]
+    fn a_log_rule_that_no_longer_matches_is_fixed() {
+        let mut expectations = expectations("always");
+        expectations.deviations[0].check = "log:a-rule".to_owned();
+        let mut outcome = outcome(&[Holds]);
+        outcome.findings[0].check = "logs".to_owned();
+        assert_eq!(judge(&outcome, Some(&expectations)), Standing::Fixed);
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_shipped() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/expectations");
+        let mut files: Vec<String> = fs::read_dir(folder)
+            .expect("folder")
+            .map(|entry| entry.expect("entry").path())
+            .filter(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "toml")
+            })
+            .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+            .collect();
+        let mut shipped: Vec<&str> = SHIPPED.iter().map(|(version, _)| *version).collect();
+        files.sort();
+        shipped.sort_unstable();
+        assert_eq!(files, shipped);
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use crate::cluster::{Client, ClientError};
 
+/// How many keys [`write_mixed_data`] writes per unit of its count: seven kinds in two databases.
+pub const KEYS_PER_COUNT: u64 = 14;
+
 /// Writes keys of all types, with and without TTL, in databases 0 and 1, through one connection.
 /// Keys begin with `prefix`. Leaves the connection in database 0.
 ///

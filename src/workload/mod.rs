@@ -3,5 +3,5 @@
 mod data;
 mod write_stream;
 
-pub use data::write_mixed_data;
+pub use data::{KEYS_PER_COUNT, write_mixed_data};
 pub use write_stream::WriteStream;

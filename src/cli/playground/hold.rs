@@ -54,7 +54,7 @@ async fn keep(args: &UpArgs) -> Result<Infallible> {
     let topology = args.topology()?;
     report(&Report::Step(format!(
         "{} servers to start, link and answer",
-        topology.server_names().len()
+        topology.nodes.len() + usize::from(topology.proxy.is_some())
     )))?;
     let cluster = Cluster::start(&lab, topology, Order::Staged).await?;
     record.cluster = Some(describe(&cluster, &lab, &run).await?);

@@ -160,6 +160,21 @@ pub fn has_loopback_network() -> bool {
     is_free(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 64, 0, 1)), 0))
 }
 
+/// Removes the lock files that nobody holds: their holders were killed.
+pub(super) fn remove_free_locks() {
+    let Some(entries) = state_dir()
+        .ok()
+        .and_then(|dir| fs::read_dir(dir.join(LOCKS)).ok())
+    else {
+        return;
+    };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+        if let Some(_held) = lock(&path) {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
 fn is_free(address: SocketAddr) -> bool {
     TcpListener::bind(address).is_ok()
 }

@@ -22,7 +22,7 @@ pub struct Broken {
 impl From<Unmet> for Broken {
     fn from(unmet: Unmet) -> Self {
         Self {
-            evidence: unmet.to_string(),
+            evidence: unmet.sentence(),
             state: unmet.state,
         }
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionAddr, FromRedisValue, IntoConnectionInfo, Pipeline,
+    AsyncConnectionConfig, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
+    Pipeline,
 };
 
 /// Why a command gave no reply, told apart by what is known of its effect.
@@ -140,6 +141,10 @@ fn failure(error: redis::RedisError) -> ClientError {
         Some(code) => {
             let detail = error.detail().unwrap_or_default();
             ClientError::Refused(format!("{code} {detail}").trim_end().to_owned())
+        }
+        // A pipeline of which some commands were refused has no single code.
+        None if matches!(error.kind(), ErrorKind::Server(_)) => {
+            ClientError::Refused(error.to_string())
         }
         None => ClientError::Unknown(error.to_string()),
     }

@@ -25,7 +25,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const DATA: usize = 10;
 
 async fn run(trial: &Trial) -> Result<()> {
-    write_mixed_data(&mut trial.proxy_client().await?, "data", DATA).await?;
+    let primary1 = trial.cluster().node("primary1")?;
+    write_mixed_data(&mut primary1.client().await?, "data", DATA).await?;
     let (mut accepting, mut refusing) = (0, 0);
     for node in trial.cluster().nodes() {
         let primary = node.spec().role == Role::Primary;

@@ -126,33 +126,37 @@ fn details(outcome: &Outcome, expectations: Option<&Expectations>, verbose: bool
                 .deviations_of(outcome)
                 .find(|deviation| deviation.check == finding.check)
         });
-        text.push_str(&format!(
-            "\n    {:<12} {}: {}\n{:18}{}",
-            finding.verdict.to_string(),
-            finding.check,
-            finding.promise,
-            "",
-            finding.evidence
-        ));
-        match known {
-            Some(deviation) if finding.verdict == Verdict::Broken => {
+        let told = known
+            .filter(|_| finding.verdict == Verdict::Broken)
+            .map(|deviation| {
                 let kind = match deviation.kind {
                     Kind::Broken => "known as",
                     Kind::Limitation => "limit by design,",
                 };
+                format!("{kind} {}: {}", deviation.id, deviation.reason)
+            });
+        text.push_str(&format!(
+            "\n    {:<12} {}: ",
+            finding.verdict.to_string(),
+            finding.check
+        ));
+        match told {
+            // What is known needs no evidence, unless it is asked for.
+            Some(told) if !verbose => text.push_str(&told),
+            told => {
                 text.push_str(&format!(
-                    "\n{:18}{kind} {}: {}",
-                    "", deviation.id, deviation.reason
+                    "{}\n{:18}{}",
+                    finding.promise, "", finding.evidence
                 ));
-            }
-            _ if finding.verdict == Verdict::Broken || verbose => {
+                if let Some(told) = told {
+                    text.push_str(&format!("\n{:18}{told}", ""));
+                }
                 // The log lines after the table are for those who asked, and in the report.
                 let lines = finding.state.lines();
                 for line in lines.take_while(|line| verbose || !line.starts_with("last lines of")) {
                     text.push_str(&format!("\n{:18}| {line}", ""));
                 }
             }
-            _ => {}
         }
     }
     if verbose {

@@ -53,7 +53,11 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     let expect = args.expect.clone().unwrap_or_default();
     if let Expect::File(_) = &expect {
         // A file that cannot be used is told before anything is started.
-        Expectations::load(&expect, "").map_err(|error| UsageProblem(error.to_string()))?;
+        Expectations::load(&expect, "").map_err(|error| {
+            UsageProblem(format!(
+                "--expect: {error}; name a file that parses, or none"
+            ))
+        })?;
     }
     if let Some(dir) = &args.report {
         std::fs::create_dir_all(dir).map_err(|error| {

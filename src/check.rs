@@ -1,6 +1,7 @@
 //! Running scenarios: the one place that knows all parts, used by the command line and by
 //! `cargo test` alike.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -52,6 +53,27 @@ pub fn plan(filters: &[String]) -> Vec<Planned> {
         .collect()
 }
 
+/// Parts what can run from what cannot, as the servers lack a command that it needs; with the
+/// reason, a sentence each.
+pub fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(Planned, String)>) {
+    let (mut can, mut cannot) = (Vec::new(), Vec::new());
+    for planned in planned {
+        match lacking(planned.scenario.needs, lab.lacks()) {
+            None => can.push(planned),
+            Some(command) => cannot.push((
+                planned,
+                format!("it needs {command}, which {} lacks", lab.keydb()),
+            )),
+        }
+    }
+    (can, cannot)
+}
+
+/// The first command that is needed and lacking.
+fn lacking(needs: &[&'static str], lacks: &BTreeSet<String>) -> Option<&'static str> {
+    needs.iter().find(|need| lacks.contains(**need)).copied()
+}
+
 /// A finished trial and what its servers left for a reader.
 #[derive(Debug)]
 pub struct Finished {
@@ -78,15 +100,15 @@ pub async fn run_all(
     jobs: usize,
     on: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Vec<Finished> {
-    let runs = planned
-        .iter()
-        .enumerate()
-        .map(|(position, planned)| async move {
-            on(Event::Started(planned));
-            let finished = run_one(lab, *planned).await;
-            on(Event::Finished(planned, &finished.outcome));
-            (position, finished)
-        });
+    // The longest first, so that none is left over at the end.
+    let mut queue: Vec<(usize, &Planned)> = planned.iter().enumerate().collect();
+    queue.sort_by_key(|(_, planned)| std::cmp::Reverse(planned.scenario.seconds));
+    let runs = queue.into_iter().map(|(position, planned)| async move {
+        on(Event::Started(planned));
+        let finished = run_one(lab, *planned).await;
+        on(Event::Finished(planned, &finished.outcome));
+        (position, finished)
+    });
     let mut finished: Vec<(usize, Finished)> = futures_util::stream::iter(runs)
         .buffer_unordered(jobs.max(1))
         .collect()
@@ -259,6 +281,14 @@ mod tests {
         assert_eq!(ids(&["primary-lost"]).len(), 3);
         assert!(ids(&["no-such"]).is_empty());
         assert!(ids(&[]).len() > 10);
+    }
+
+    #[test]
+    fn what_a_server_lacks_makes_a_scenario_unavailable() {
+        let lacks = BTreeSet::from(["XADD".to_owned()]);
+        assert_eq!(lacking(&["EVAL", "XADD"], &lacks), Some("XADD"));
+        assert_eq!(lacking(&["EVAL"], &lacks), None);
+        assert_eq!(lacking(&[], &lacks), None);
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub mod cluster;
 pub mod fixtures;
 pub mod history;
 pub mod lab;
+#[allow(dead_code)]
+pub mod model;
 pub mod property;
 pub mod report;
 pub mod run;

@@ -22,7 +22,7 @@ pub const ENV_SEED: &str = "KEYDB_HARNESS_SEED";
 /// Which testbed a run asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TestbedChoice {
-    /// The best that is here: Docker, else processes.
+    /// The best that is here: Docker, else processes, else the embedded model.
     #[default]
     Auto,
     /// This one and no other.
@@ -69,11 +69,12 @@ impl FromStr for TestbedChoice {
             "auto" => Ok(Self::Auto),
             "docker" => Ok(Self::Only(TestbedKind::Docker)),
             "process" => Ok(Self::Only(TestbedKind::Process)),
-            "embedded" | "attached" => Err(UsageError(format!(
-                "the {text} testbed is not built yet: use auto, docker or process"
+            "embedded" => Ok(Self::Only(TestbedKind::Embedded)),
+            "attached" => Err(UsageError(format!(
+                "the {text} testbed is not built yet: use auto, docker, process or embedded"
             ))),
             _ => Err(UsageError(format!(
-                "'{text}' is no testbed: use auto, docker or process"
+                "'{text}' is no testbed: use auto, docker, process or embedded"
             ))),
         }
     }

@@ -4,13 +4,16 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::model::Quirks;
+
 /// The KeyDB release a run uses when nothing else is asked for.
 pub const DEFAULT_KEYDB: &str = "6.3.4";
 
 /// The HAProxy image a Docker run uses when nothing else is asked for (an LTS line, pinned).
 pub const DEFAULT_HAPROXY_IMAGE: &str = "haproxy:3.2.4";
 
-/// Which KeyDB to run: `image:REF`, `path:FILE` or `version:X.Y.Z`.
+/// Which KeyDB to run: `image:REF`, `path:FILE`, `version:X.Y.Z`, or `model` (with quirks:
+/// `model:NAME+NAME`).
 ///
 /// ```
 /// use keydb_harness::spec::KeydbSpec;
@@ -27,15 +30,19 @@ pub enum KeydbSpec {
     Path(PathBuf),
     /// A release: the official image in Docker, `$KEYDB_RELEASES/X.Y.Z/keydb-server` as a process.
     Version(String),
+    /// The harness's own model of KeyDB, with quirks or without: not KeyDB.
+    Model(Quirks),
 }
 
-/// Which HAProxy to run: `image:REF` or `path:FILE`.
+/// Which HAProxy to run: `image:REF`, `path:FILE` or `built-in`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum HaproxySpec {
     /// A container image, by reference.
     Image(String),
     /// An `haproxy` binary on this machine.
     Path(PathBuf),
+    /// The harness's own small proxy, on the embedded testbed only: not HAProxy.
+    BuiltIn,
 }
 
 /// A SPEC that does not fit the grammar.
@@ -47,8 +54,13 @@ pub struct SpecError {
     grammar: &'static str,
 }
 
-const KEYDB_GRAMMAR: &str = "image:REF, path:FILE or version:X.Y.Z";
-const HAPROXY_GRAMMAR: &str = "image:REF or path:FILE";
+const KEYDB_GRAMMAR: &str = "image:REF, path:FILE, version:X.Y.Z or model";
+const HAPROXY_GRAMMAR: &str = "image:REF, path:FILE or built-in";
+
+/// The SPEC of the model.
+const MODEL: &str = "model";
+/// The SPEC of the built-in proxy.
+const BUILT_IN: &str = "built-in";
 
 impl Default for KeydbSpec {
     fn default() -> Self {
@@ -65,10 +77,14 @@ impl FromStr for KeydbSpec {
             what: "a KeyDB SPEC",
             grammar: KEYDB_GRAMMAR,
         };
+        if text == MODEL {
+            return Ok(Self::Model(Quirks::default()));
+        }
         match text.split_once(':').ok_or_else(error)? {
             (_, "") => Err(error()),
             ("image", reference) => Ok(Self::Image(reference.to_owned())),
             ("path", file) => Ok(Self::Path(PathBuf::from(file))),
+            (MODEL, quirks) => quirks.parse().map(Self::Model).map_err(|_| error()),
             ("version", version) if is_release(version) => Ok(Self::Version(version.to_owned())),
             _ => Err(error()),
         }
@@ -84,6 +100,9 @@ impl FromStr for HaproxySpec {
             what: "an HAProxy SPEC",
             grammar: HAPROXY_GRAMMAR,
         };
+        if text == BUILT_IN {
+            return Ok(Self::BuiltIn);
+        }
         match text.split_once(':').ok_or_else(error)? {
             (_, "") => Err(error()),
             ("image", reference) => Ok(Self::Image(reference.to_owned())),
@@ -99,6 +118,8 @@ impl fmt::Display for KeydbSpec {
             Self::Image(reference) => write!(f, "image:{reference}"),
             Self::Path(file) => write!(f, "path:{}", file.display()),
             Self::Version(version) => write!(f, "version:{version}"),
+            Self::Model(quirks) if quirks.is_empty() => f.write_str(MODEL),
+            Self::Model(quirks) => write!(f, "{MODEL}:{quirks}"),
         }
     }
 }
@@ -108,6 +129,7 @@ impl fmt::Display for HaproxySpec {
         match self {
             Self::Image(reference) => write!(f, "image:{reference}"),
             Self::Path(file) => write!(f, "path:{}", file.display()),
+            Self::BuiltIn => f.write_str(BUILT_IN),
         }
     }
 }
@@ -131,6 +153,8 @@ mod tests {
     #[case::image_with_registry("image:localhost:5000/keydb:1")]
     #[case::path("path:/opt/keydb-server")]
     #[case::version("version:6.3.4")]
+    #[case::model("model")]
+    #[case::quirks("model:no-tombstones+ttl-lost")]
     fn keydb_spec_round_trips(#[case] text: &str) {
         let spec: KeydbSpec = text.parse().expect(text);
         assert_eq!(spec.to_string(), text);
@@ -143,6 +167,7 @@ mod tests {
     #[case::unknown_kind("tarball:x")]
     #[case::not_a_release("version:latest")]
     #[case::two_numbers("version:6.3")]
+    #[case::unknown_quirk("model:x")]
     #[case::path_traversal("version:../6.3")]
     fn malformed_keydb_spec_names_the_grammar(#[case] text: &str) {
         let error = text.parse::<KeydbSpec>().expect_err(text).to_string();

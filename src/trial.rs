@@ -43,6 +43,40 @@ impl From<ClientError> for Broken {
     }
 }
 
+/// The finding of a check: `Ok` carries what was seen if the promise held, `Err` what was seen
+/// instead.
+pub(crate) fn judged<T: Display, E: Into<Broken>>(
+    check: &str,
+    promise: &str,
+    seen: Result<T, E>,
+) -> Finding {
+    let (verdict, evidence, state) = match seen {
+        Ok(seen) => (Verdict::Holds, seen.to_string(), String::new()),
+        Err(broken) => {
+            let Broken { evidence, state } = broken.into();
+            (Verdict::Broken, evidence, state)
+        }
+    };
+    Finding {
+        check: check.to_owned(),
+        promise: promise.to_owned(),
+        verdict,
+        evidence,
+        state,
+    }
+}
+
+/// The finding of a check that the run did not exercise, and why.
+pub(crate) fn unknown(check: &str, promise: &str, why: impl Into<String>) -> Finding {
+    Finding {
+        check: check.to_owned(),
+        promise: promise.to_owned(),
+        verdict: Verdict::Inconclusive,
+        evidence: why.into(),
+        state: String::new(),
+    }
+}
+
 /// A scenario at work on a cluster of its own.
 ///
 /// Findings are made with [`Trial::check`], numbers with [`Trial::measure`]. When the scenario
@@ -97,33 +131,19 @@ impl Trial {
         promise: &str,
         seen: Result<T, E>,
     ) -> bool {
-        let (verdict, evidence, state) = match seen {
-            Ok(seen) => (Verdict::Holds, seen.to_string(), String::new()),
-            Err(broken) => {
-                let Broken { evidence, state } = broken.into();
-                (Verdict::Broken, evidence, state)
-            }
-        };
-        let holds = verdict == Verdict::Holds;
-        self.record().findings.push(Finding {
-            check: check.to_owned(),
-            promise: promise.to_owned(),
-            verdict,
-            evidence,
-            state,
-        });
+        self.found(judged(check, promise, seen))
+    }
+
+    /// Records a finding. Gives back whether the promise held.
+    pub(crate) fn found(&self, finding: Finding) -> bool {
+        let holds = finding.verdict == Verdict::Holds;
+        self.record().findings.push(finding);
         holds
     }
 
     /// Records that the run did not exercise a promise, and why.
     pub fn inconclusive(&self, check: &str, promise: &str, why: impl Into<String>) {
-        self.record().findings.push(Finding {
-            check: check.to_owned(),
-            promise: promise.to_owned(),
-            verdict: Verdict::Inconclusive,
-            evidence: why.into(),
-            state: String::new(),
-        });
+        self.found(unknown(check, promise, why));
     }
 
     /// Records a number.
@@ -159,5 +179,60 @@ impl Trial {
 
     fn record(&self) -> MutexGuard<'_, Record> {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Verdict::{Broken as IsBroken, Holds, Inconclusive};
+    use rstest::rstest;
+    use std::time::Duration;
+
+    fn unmet() -> Broken {
+        Unmet {
+            what: "every link is up".to_owned(),
+            waited: Duration::from_millis(1600),
+            last: "replica1's link is down".to_owned(),
+            state: "primary1: running\n".to_owned(),
+        }
+        .into()
+    }
+
+    fn refused() -> Broken {
+        ClientError::Refused("LOADING wait".to_owned()).into()
+    }
+
+    #[rstest]
+    #[case::something_was_seen_holds(Ok("7 keys"), Holds, "7 keys", "")]
+    #[case::nothing_to_say_holds(Ok(""), Holds, "", "")]
+    #[case::something_else_was_seen_broken(Err("6 keys".to_owned().into()), IsBroken, "6 keys", "")]
+    #[case::a_wait_ran_out_broken(
+        Err(unmet()),
+        IsBroken,
+        "not within 2 s: every link is up; last seen: replica1's link is down",
+        "primary1: running\n"
+    )]
+    #[case::the_server_refused_broken(Err(refused()), IsBroken, "LOADING wait", "")]
+    fn findings(
+        #[case] seen: Result<&str, Broken>,
+        #[case] verdict: Verdict,
+        #[case] evidence: &str,
+        #[case] state: &str,
+    ) {
+        let finding = judged("c", "p", seen);
+        assert_eq!((&*finding.check, &*finding.promise), ("c", "p"));
+        assert_eq!((finding.verdict, &*finding.evidence), (verdict, evidence));
+        assert_eq!(finding.state, state);
+    }
+
+    #[test]
+    fn a_promise_that_was_not_exercised_unknown() {
+        let finding = unknown("c", "p", "no traffic");
+        assert_eq!((&*finding.check, &*finding.promise), ("c", "p"));
+        assert_eq!(
+            (finding.verdict, &*finding.evidence),
+            (Inconclusive, "no traffic")
+        );
     }
 }

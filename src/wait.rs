@@ -1,7 +1,6 @@
 //! Waiting on conditions: with a deadline, and with what was seen when it passed.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,8 +8,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
 
-/// How long conditions on real servers are waited for. Generous: no verdict depends on how fast
-/// the machine is.
+/// How long conditions are waited for at most. Generous: no verdict depends on how fast the machine
+/// is. A cluster's [`Pace`](crate::testbed::Pace) may shorten it.
 pub const DEADLINE: Duration = Duration::from_secs(90);
 
 /// For how long looks follow each other without a pause.
@@ -18,18 +17,6 @@ const EAGER: Duration = Duration::from_millis(10);
 /// The first pause between two looks; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(2);
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
-
-/// The longest that any condition is waited for, in milliseconds.
-static CAP: AtomicU64 = AtomicU64::new(u64::MAX);
-
-/// Caps every deadline of this process: for tests that break something on purpose and expect to
-/// run into them.
-pub fn cap_deadlines(cap: Duration) {
-    CAP.store(
-        u64::try_from(cap.as_millis()).unwrap_or(u64::MAX),
-        Ordering::SeqCst,
-    );
-}
 
 /// A condition that did not come true in time.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -78,7 +65,7 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, String>>,
 {
-    let deadline = deadline.min(Duration::from_millis(CAP.load(Ordering::SeqCst)));
+    let deadline = deadline.min(cluster.pace().deadline);
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
     loop {

@@ -5,11 +5,14 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use keydb_harness::check::{plan, run_all};
+use keydb_harness::check::{available, plan, run_all};
 use keydb_harness::lab::Lab;
+use keydb_harness::model::Quirk;
 use keydb_harness::report::results::{FORMAT, Judged, Results, write_artifacts};
 use keydb_harness::report::terminal::{Progress, summary};
-use keydb_harness::settings::{ENV_EXPECT, ENV_SEED, Expect, Settings};
+use keydb_harness::settings::{ENV_EXPECT, ENV_SEED, Expect, Settings, TestbedChoice};
+use keydb_harness::spec::KeydbSpec;
+use keydb_harness::testbed::TestbedKind;
 use keydb_harness::verdict::exit;
 use keydb_harness::verdict::expectation::{Expectations, judge};
 
@@ -21,12 +24,15 @@ pub(super) struct CheckArgs {
     filters: Vec<String>,
     #[command(flatten)]
     lab: LabArgs,
+    /// Run against models that break this promise (see list --quirks); may be given several times
+    #[arg(long = "quirk", value_name = "NAME")]
+    quirks: Vec<Quirk>,
     /// Judge by this expectation file, or by none [default: the one shipped for the version]
     #[arg(long, env = ENV_EXPECT, value_name = "FILE|none")]
     expect: Option<Expect>,
-    /// Trials at a time
-    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
-    jobs: u8,
+    /// Trials at a time [default: 3; 8 on the embedded testbed, where they mostly wait]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: Option<u8>,
     /// Write logs, INFO snapshots and results.json into this directory
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -67,11 +73,17 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
             ))
         })?;
     }
-    let settings = Settings {
+    let mut settings = Settings {
         expect: expect.clone(),
         seed: args.seed,
         ..args.lab.settings()
     };
+    if !args.quirks.is_empty() {
+        settings.keydb = Some(KeydbSpec::Model(args.quirks.iter().copied().collect()));
+        if settings.testbed == TestbedChoice::Auto {
+            settings.testbed = TestbedChoice::Only(TestbedKind::Embedded);
+        }
+    }
     let lab = match Lab::open(&settings).await {
         Ok(lab) => lab,
         Err(error) => {
@@ -84,18 +96,20 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     for sentence in lab.passed_over() {
         println!("not taken: {sentence}");
     }
-    let version = lab.identity().keydb.version.clone();
+    let version = lab.identity().release().to_owned();
     let expectations = Expectations::load(&expect, &version)?;
     if expectations.is_none() {
-        println!("no expectations for KeyDB {version}: judged by promises alone");
+        println!("no expectations for {version}: judged by promises alone");
     }
 
+    let (planned, unavailable) = available(&lab, planned);
+    for (planned, reason) in &unavailable {
+        println!("unavailable  {:<26} {reason}", planned.id());
+    }
     let began = Instant::now();
     let progress = Progress::new(expectations.as_ref(), args.verbose);
-    let finished = run_all(&lab, &planned, usize::from(args.jobs), &|event| {
-        progress.show(event)
-    })
-    .await;
+    let jobs = args.jobs.map_or(lab.pace().jobs, usize::from);
+    let finished = run_all(&lab, &planned, jobs, &|event| progress.show(event)).await;
 
     let judged = || {
         finished
@@ -114,6 +128,10 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         n: finished.len(),
         seconds: began.elapsed().as_secs_f64(),
         exit_code: exit::code(judged(), args.strict),
+        unavailable: unavailable
+            .into_iter()
+            .map(|(planned, reason)| (planned.id(), reason))
+            .collect(),
         trials: judged()
             .map(|(outcome, standing)| Judged {
                 id: outcome.id(),
@@ -128,5 +146,8 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         write_artifacts(dir, &finished)?;
     }
     println!("{}", summary(&results));
+    if !lab.identity().is_real() {
+        println!("REAL KEYDB: NOT RUN");
+    }
     Ok(results.exit_code)
 }

@@ -1,20 +1,52 @@
-//! `list`: the scenarios.
+//! `list`: the scenarios, or the quirks of the model and what catches them.
 
-use anyhow::Result;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use keydb_harness::model::mutants;
 use keydb_harness::scenario;
 use keydb_harness::verdict::{exit, trial_id};
 
-pub(super) fn list() -> Result<u8> {
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Show the quirks of the model, and which checks catch each
+    #[arg(long)]
+    quirks: bool,
+}
+
+pub(super) fn list(args: &ListArgs) -> Result<u8> {
+    let text = if args.quirks { quirks()? } else { scenarios() };
+    // A reader that has seen enough is no failure.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(exit::AS_EXPECTED)
+}
+
+fn scenarios() -> String {
+    let mut text = String::new();
     for scenario in scenario::all() {
         let ids: Vec<_> = scenario
             .variants
             .iter()
             .map(|variant| trial_id(scenario.name, variant))
             .collect();
-        println!("{}", ids.join("  "));
-        println!("    promise  {}", scenario.promise);
-        println!("    source   {}", scenario.source);
-        println!("    cost     about {} s each", scenario.seconds);
+        let _ = writeln!(text, "{}", ids.join("  "));
+        let _ = writeln!(text, "    promise  {}", scenario.promise);
+        let _ = writeln!(text, "    source   {}", scenario.source);
+        let _ = writeln!(text, "    cost     about {} s each", scenario.seconds);
     }
-    Ok(exit::AS_EXPECTED)
+    text
+}
+
+fn quirks() -> Result<String> {
+    let mut text = String::new();
+    let caught_by = mutants::caught_by().context("fixtures/mutants.toml")?;
+    for (quirk, checks) in caught_by {
+        let _ = writeln!(text, "{quirk} ({})", quirk.class());
+        let _ = writeln!(text, "    does       {}", quirk.does());
+        let _ = writeln!(text, "    mirrors    {}", quirk.mirrors());
+        let _ = writeln!(text, "    caught by  {}", checks.join("\n               "));
+    }
+    Ok(text)
 }

@@ -5,6 +5,7 @@ mod clean;
 mod doctor;
 mod engine;
 mod list;
+mod model;
 mod playground;
 
 use std::process::ExitCode;
@@ -40,7 +41,9 @@ enum Command {
     #[command(hide = true)]
     Hold(playground::UpArgs),
     /// Show the scenarios: name, promise, source, cost
-    List,
+    List(list::ListArgs),
+    /// Run the harness's model of KeyDB as a server of its own
+    Model(model::ModelArgs),
     /// Show what is here, what is missing, and how to get it
     Doctor(doctor::DoctorArgs),
     /// Remove what any earlier run left on the engine or the machine
@@ -50,13 +53,13 @@ enum Command {
 /// What to run against: shared by the commands that start servers.
 #[derive(Debug, Clone, Args)]
 struct LabArgs {
-    /// auto, docker or process
+    /// auto, docker, process or embedded
     #[arg(long, env = ENV_TESTBED, default_value = "auto", value_name = "TESTBED")]
     testbed: TestbedChoice,
-    /// image:REF, path:FILE or version:X.Y.Z [default: version:6.3.4]
+    /// image:REF, path:FILE, version:X.Y.Z or model [default: version:6.3.4]
     #[arg(long, env = ENV_KEYDB, value_name = "SPEC")]
     keydb: Option<KeydbSpec>,
-    /// image:REF or path:FILE
+    /// image:REF, path:FILE or built-in
     #[arg(long, env = ENV_HAPROXY, value_name = "SPEC")]
     haproxy: Option<HaproxySpec>,
 }
@@ -99,7 +102,8 @@ pub(crate) fn main() -> ExitCode {
             Command::Up(args) => playground::up(args).await,
             Command::Down => playground::down().await,
             Command::Hold(args) => playground::hold(args).await,
-            Command::List => list::list(),
+            Command::List(args) => list::list(&args),
+            Command::Model(args) => model::model(args).await,
             Command::Doctor(args) => doctor::doctor(args).await,
             Command::Clean(args) => clean::clean(args).await,
         }

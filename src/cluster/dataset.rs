@@ -10,6 +10,7 @@ use std::fmt;
 
 use futures_util::future::try_join_all;
 use redis::Value;
+use sha2::{Digest, Sha256};
 
 use super::info::KeyspaceStats;
 use super::{Client, ClientError, Node};
@@ -89,56 +90,87 @@ impl fmt::Display for Difference {
 /// # Errors
 /// A node does not answer or refuses to be read; the error is that of the first such node.
 pub async fn compare(nodes: &[&Node]) -> Result<Comparison, ClientError> {
+    let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
     let summaries = try_join_all(nodes.iter().map(|node| summary(node))).await?;
-    let keys: BTreeMap<String, u64> = nodes
+    let mut all = BTreeMap::new();
+    if !look_alike(&names, &summaries) {
+        for database in databases(&summaries) {
+            let contents = try_join_all(nodes.iter().map(|node| contents(node, database))).await?;
+            all.insert(database, contents);
+        }
+    }
+    Ok(compared(&names, &summaries, &all))
+}
+
+/// As [`compare`], by digests and counts only: whether nodes differ, not in what. For looking
+/// again and again.
+///
+/// # Errors
+/// A node does not answer; the error is that of the first such node.
+pub async fn glance(nodes: &[&Node]) -> Result<Comparison, ClientError> {
+    let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
+    let summaries = try_join_all(nodes.iter().map(|node| summary(node))).await?;
+    Ok(compared(&names, &summaries, &BTreeMap::new()))
+}
+
+/// Whether the nodes hold the same by their digests and counts of keys, so that no key need be
+/// read.
+fn look_alike(names: &[&str], summaries: &[Summary]) -> bool {
+    same_digest(summaries)
+        && count_differences(names, summaries, "keys", |stats| stats.keys).is_empty()
+}
+
+/// The comparison of nodes by their summaries, and by their contents where they were read: by
+/// database, one for each node.
+fn compared(
+    names: &[&str],
+    summaries: &[Summary],
+    contents: &BTreeMap<u32, Vec<Contents>>,
+) -> Comparison {
+    let keys = names
         .iter()
-        .zip(&summaries)
-        .map(|(node, summary)| {
-            (
-                node.name().to_owned(),
-                summary.keyspace.values().map(|stats| stats.keys).sum(),
-            )
+        .zip(summaries)
+        .map(|(name, summary)| {
+            let keys = summary.keyspace.values().map(|stats| stats.keys).sum();
+            ((*name).to_owned(), keys)
         })
         .collect();
-    let databases: BTreeSet<u32> = summaries
+    let differing: Vec<Difference> = contents
         .iter()
-        .flat_map(|summary| summary.keyspace.keys().copied())
+        .flat_map(|(database, contents)| differences(*database, names, contents))
         .collect();
-    let expires = count_differences(nodes, &summaries, "expires", |stats| stats.expires);
-    let keys_differ = count_differences(nodes, &summaries, "keys", |stats| stats.keys);
-    let same_digest = summaries
-        .windows(2)
-        .all(|pair| pair[0].digest == pair[1].digest);
-    if same_digest && keys_differ.is_empty() {
-        return Ok(Comparison {
-            keys,
-            differing: Vec::new(),
-            unexplained: Vec::new(),
-            expires,
-        });
-    }
-    let mut differing = Vec::new();
-    for &database in &databases {
-        let contents = try_join_all(nodes.iter().map(|node| contents(node, database))).await?;
-        differing.extend(differences(database, nodes, &contents));
-    }
     let mut unexplained = Vec::new();
     if differing.is_empty() {
-        unexplained = keys_differ;
-        if !same_digest {
-            let digests = nodes.iter().zip(&summaries);
-            let list: Vec<_> = digests
-                .map(|(node, sum)| format!("{} {}", node.name(), sum.digest))
+        unexplained = count_differences(names, summaries, "keys", |stats| stats.keys);
+        if !same_digest(summaries) {
+            let list: Vec<_> = names
+                .iter()
+                .zip(summaries)
+                .map(|(name, summary)| format!("{name} {}", summary.digest))
                 .collect();
             unexplained.push(format!("digests differ: {}", list.join(", ")));
         }
     }
-    Ok(Comparison {
+    Comparison {
         keys,
         differing,
         unexplained,
-        expires,
-    })
+        expires: count_differences(names, summaries, "expires", |stats| stats.expires),
+    }
+}
+
+fn same_digest(summaries: &[Summary]) -> bool {
+    summaries
+        .windows(2)
+        .all(|pair| pair[0].digest == pair[1].digest)
+}
+
+/// Every database in which any node holds keys.
+fn databases(summaries: &[Summary]) -> BTreeSet<u32> {
+    summaries
+        .iter()
+        .flat_map(|summary| summary.keyspace.keys().copied())
+        .collect()
 }
 
 /// The digest of all databases that a connection's server computes.
@@ -220,19 +252,23 @@ async fn values(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Option<Stri
     Ok(types
         .chunks(2)
         .zip(replies)
-        .map(|(pair, reply)| {
-            let kind = printed(&pair[0]);
-            if kind == "none" || matches!(reply, Value::Nil) {
-                return None;
-            }
-            let ttl = if matches!(pair[1], Value::Int(-1)) {
-                ""
-            } else {
-                " with TTL"
-            };
-            Some(format!("{kind} {}{ttl}", in_order(&kind, &reply)))
-        })
+        .map(|(pair, reply)| held(&pair[0], &pair[1], &reply))
         .collect())
+}
+
+/// What a node holds under a key, by the replies to TYPE, PTTL and the read: text that is equal for
+/// equal values only. `None` if the key is gone.
+fn held(kind: &Value, ttl: &Value, reply: &Value) -> Option<String> {
+    let kind = printed(kind);
+    if kind == "none" || matches!(reply, Value::Nil) {
+        return None;
+    }
+    let ttl = if matches!(ttl, Value::Int(-1)) {
+        ""
+    } else {
+        " with TTL"
+    };
+    Some(format!("{kind} {}{ttl}", in_order(&kind, reply)))
 }
 
 /// A collection's reply as text that is equal for equal collections.
@@ -255,7 +291,7 @@ fn in_order(kind: &str, reply: &Value) -> String {
 
 fn printed(value: &Value) -> String {
     match value {
-        Value::BulkString(bytes) => bytes.escape_ascii().to_string(),
+        Value::BulkString(bytes) => quoted(bytes),
         Value::SimpleString(text) => text.clone(),
         Value::Int(number) => number.to_string(),
         Value::Array(items) => {
@@ -268,7 +304,18 @@ fn printed(value: &Value) -> String {
     }
 }
 
-fn differences(database: u32, nodes: &[&Node], contents: &[Contents]) -> Vec<Difference> {
+/// Bytes as text; in quotes where they could be taken for the marks between a collection's elements
+/// or for what follows a value.
+fn quoted(bytes: &[u8]) -> String {
+    let text = bytes.escape_ascii().to_string();
+    if text.is_empty() || text.contains([' ', '=', '[', ']']) {
+        format!("\"{text}\"")
+    } else {
+        text
+    }
+}
+
+fn differences(database: u32, names: &[&str], contents: &[Contents]) -> Vec<Difference> {
     let all: BTreeSet<&Vec<u8>> = contents.iter().flat_map(Contents::keys).collect();
     all.into_iter()
         .filter(|key| {
@@ -279,12 +326,12 @@ fn differences(database: u32, nodes: &[&Node], contents: &[Contents]) -> Vec<Dif
         .map(|key| Difference {
             database,
             key: key.escape_ascii().to_string(),
-            values: nodes
+            values: names
                 .iter()
                 .zip(contents)
-                .map(|(node, contents)| {
+                .map(|(name, contents)| {
                     let value = contents.get(key).map_or("absent".to_owned(), |v| cut(v));
-                    (node.name().to_owned(), value)
+                    ((*name).to_owned(), value)
                 })
                 .collect(),
         })
@@ -293,26 +340,22 @@ fn differences(database: u32, nodes: &[&Node], contents: &[Contents]) -> Vec<Dif
 
 /// A sentence for each database in which a count differs between nodes.
 fn count_differences(
-    nodes: &[&Node],
+    names: &[&str],
     summaries: &[Summary],
     what: &str,
     count: impl Fn(KeyspaceStats) -> u64,
 ) -> Vec<String> {
-    let databases: BTreeSet<u32> = summaries
-        .iter()
-        .flat_map(|summary| summary.keyspace.keys().copied())
-        .collect();
     let mut sentences = Vec::new();
-    for database in databases {
+    for database in databases(summaries) {
         let counts: Vec<u64> = summaries
             .iter()
             .map(|summary| count(summary.keyspace.get(&database).copied().unwrap_or_default()))
             .collect();
         if counts.windows(2).any(|pair| pair[0] != pair[1]) {
-            let list: Vec<_> = nodes
+            let list: Vec<_> = names
                 .iter()
                 .zip(&counts)
-                .map(|(node, count)| format!("{} {count}", node.name()))
+                .map(|(name, count)| format!("{name} {count}"))
                 .collect();
             sentences.push(format!("db{database} {what}= differs: {}", list.join(", ")));
         }
@@ -320,51 +363,19 @@ fn count_differences(
     sentences
 }
 
+/// The beginning of a text; of a longer one also the length and the beginning of its SHA-256, so
+/// that values which differ further on are not shown as one.
 fn cut(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
+        Some((end, _)) => {
+            let digest = Sha256::digest(text);
+            let digest: String = digest.iter().take(4).map(|b| format!("{b:02x}")).collect();
+            let length = text.chars().count();
+            format!("{}… ({length} characters, SHA-256 {digest}…)", &text[..end])
+        }
         None => text.to_owned(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bulk(text: &str) -> Value {
-        Value::BulkString(text.as_bytes().to_vec())
-    }
-
-    #[test]
-    fn equal_sets_and_hashes_print_equally_whatever_their_order() {
-        let one = Value::Array(vec![bulk("a"), bulk("b")]);
-        let two = Value::Array(vec![bulk("b"), bulk("a")]);
-        assert_eq!(in_order("set", &one), in_order("set", &two));
-        assert_ne!(in_order("list", &one), in_order("list", &two));
-
-        let one = Value::Array(vec![bulk("a"), bulk("1"), bulk("b"), bulk("2")]);
-        let two = Value::Array(vec![bulk("b"), bulk("2"), bulk("a"), bulk("1")]);
-        let crossed = Value::Array(vec![bulk("a"), bulk("2"), bulk("b"), bulk("1")]);
-        assert_eq!(in_order("hash", &one), in_order("hash", &two));
-        assert_ne!(in_order("hash", &one), in_order("hash", &crossed));
-    }
-
-    #[test]
-    fn a_difference_groups_the_nodes_by_value() {
-        let difference = Difference {
-            database: 2,
-            key: "k".to_owned(),
-            values: [
-                ("primary1", "absent"),
-                ("primary2", "string 1"),
-                ("replica1", "string 1"),
-            ]
-            .map(|(node, value)| (node.to_owned(), value.to_owned()))
-            .into(),
-        };
-        assert_eq!(
-            difference.to_string(),
-            "db2 'k': absent on primary1, string 1 on primary2 replica1"
-        );
-    }
-}
+mod tests;

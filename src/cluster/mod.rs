@@ -2,6 +2,8 @@
 
 pub mod client;
 pub mod dataset;
+#[cfg(test)]
+pub(crate) mod fake;
 pub mod haproxy_stat;
 pub mod info;
 pub mod node;
@@ -21,7 +23,7 @@ pub use observe::Observation;
 pub use proxy::Proxy;
 pub use start::{Order, Startup};
 
-use crate::testbed::{EnvironmentError, Port, Site};
+use crate::testbed::{EnvironmentError, Pace, Port, Site};
 use crate::topology::{PROXY, Role, Topology};
 
 /// A running cluster. Dropping it removes everything it consists of.
@@ -32,12 +34,18 @@ pub struct Cluster {
     proxy: Option<Proxy>,
     startup: Startup,
     site: Arc<dyn Site>,
+    pace: Pace,
 }
 
 impl Cluster {
     /// The value it was started from.
     pub fn topology(&self) -> &Topology {
         &self.topology
+    }
+
+    /// How long conditions on it are waited for.
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// How long its start took, by stage.

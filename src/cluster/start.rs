@@ -115,6 +115,7 @@ impl Cluster {
             proxy: None,
             startup: Startup::default(),
             site: Arc::clone(&site),
+            pace: lab.pace(),
             topology,
         };
         let mut plans = Vec::new();
@@ -181,6 +182,7 @@ impl Cluster {
             admin: self.site.listens_on(PROXY, Port::Admin).into(),
             reach: &reach,
             resolver: None,
+            health_check: self.pace.health_check,
         };
         Ok(haproxy_cfg(&self.topology, proxy, &place)?)
     }

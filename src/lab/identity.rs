@@ -1,5 +1,6 @@
 //! What exactly a run ran against, as the servers themselves report it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::info::Info;
-use crate::cluster::{Client, Timeouts};
+use crate::cluster::{Client, ClientError, Timeouts};
+use crate::scenario;
 use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::{
     EnvironmentError, Port, Program, Seat, Server, ServerPlan, Site, Status, Testbed,
@@ -22,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 /// What a run ran against.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// `docker` or `process`.
+    /// `docker`, `process` or `embedded`.
     pub testbed: String,
     /// The KeyDB server.
     pub keydb: KeydbIdentity,
@@ -41,8 +43,12 @@ pub struct KeydbIdentity {
     pub git_sha1: String,
     /// `redis_build_id` in its INFO.
     pub build_id: String,
-    /// SHA-256 of the file it was started from, in hex.
+    /// SHA-256 of the file it was started from, in hex; empty for a model, which is part of the
+    /// harness.
     pub sha256: String,
+    /// The harness's version whose model it is, where it is one and not KeyDB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
 }
 
 /// HAProxy by its own words.
@@ -54,8 +60,30 @@ pub struct HaproxyIdentity {
     pub version: String,
 }
 
+impl Identity {
+    /// The release whose expectations a run is judged by; a model keeps every promise.
+    pub fn release(&self) -> &str {
+        match self.keydb.model {
+            Some(_) => "model",
+            None => &self.keydb.version,
+        }
+    }
+
+    /// Whether the servers were KeyDB, and not the harness's model of it.
+    pub fn is_real(&self) -> bool {
+        self.keydb.model.is_none()
+    }
+}
+
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(model) = &self.keydb.model {
+            return write!(
+                f,
+                "testbed {}, no KeyDB but the harness's model {model} of KeyDB {} ({}), HAProxy {}: this validates the harness, not KeyDB",
+                self.testbed, self.keydb.version, self.keydb.spec, self.haproxy.version
+            );
+        }
         write!(
             f,
             "testbed {}, KeyDB {} ({}, sha256 {}), HAProxy {}",
@@ -72,7 +100,8 @@ const KEYDB: &str = "probe";
 const PROXY: &str = "probe-proxy";
 
 impl Identity {
-    /// Starts one bare server of each kind, asks it, and removes it.
+    /// Starts one bare server of each kind, asks it, and removes it; also gives the commands that
+    /// scenarios need and the KeyDB does not have.
     ///
     /// # Errors
     /// A server does not start or answer, or it is not KeyDB.
@@ -80,7 +109,7 @@ impl Identity {
         testbed: &dyn Testbed,
         keydb: &KeydbSpec,
         haproxy: &HaproxySpec,
-    ) -> Result<Self, EnvironmentError> {
+    ) -> Result<(Self, BTreeSet<String>), EnvironmentError> {
         let seat = |name: &str, admin| Seat {
             name: name.to_owned(),
             host_port: None,
@@ -95,16 +124,20 @@ impl Identity {
         );
         let closing = Arc::clone(&site);
         let _ = tokio::task::spawn_blocking(move || closing.close()).await;
-        let (keydb, haproxy) = asked?;
-        Ok(Self {
+        let ((keydb, lacks), haproxy) = asked?;
+        let identity = Self {
             testbed: testbed.kind().to_string(),
             keydb,
             haproxy,
-        })
+        };
+        Ok((identity, lacks))
     }
 }
 
-async fn ask_keydb(site: &dyn Site, spec: &KeydbSpec) -> Result<KeydbIdentity, EnvironmentError> {
+async fn ask_keydb(
+    site: &dyn Site,
+    spec: &KeydbSpec,
+) -> Result<(KeydbIdentity, BTreeSet<String>), EnvironmentError> {
     let listens = site.listens_on(KEYDB, Port::Service);
     let config = format!(
         "bind {}\nport {}\nprotected-mode no\nsave \"\"\nlogfile \"\"\ndir \"{}\"\n",
@@ -148,16 +181,40 @@ async fn ask_keydb(site: &dyn Site, spec: &KeydbSpec) -> Result<KeydbIdentity, E
             "{program} is not KeyDB: it calls itself version {version} and knows no RREPLAY; name a KeyDB server"
         )));
     }
-    let sha256 = server
-        .binary_sha256(info.executable().unwrap_or_default())
-        .await?;
-    Ok(KeydbIdentity {
+    let model = info.get("keydb_harness_model").map(str::to_owned);
+    let sha256 = match model {
+        Some(_) => String::new(),
+        None => {
+            let executable = info.executable().unwrap_or_default();
+            server.binary_sha256(executable).await?
+        }
+    };
+    let lacks = lacks(&mut client).await.map_err(failed)?;
+    let identity = KeydbIdentity {
         spec: spec.to_string(),
         git_sha1: info.get("redis_git_sha1").unwrap_or_default().to_owned(),
         build_id: info.build_id().unwrap_or_default().to_owned(),
         version,
         sha256,
-    })
+        model,
+    };
+    Ok((identity, lacks))
+}
+
+/// The commands that scenarios need and this server does not have.
+async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
+    let needs = scenario::all().iter().flat_map(|scenario| scenario.needs);
+    let needs: BTreeSet<&str> = needs.copied().collect();
+    let mut lacks = BTreeSet::new();
+    for need in needs {
+        let rows: Vec<redis::Value> = client
+            .query(redis::cmd("COMMAND").arg("INFO").arg(need))
+            .await?;
+        if !matches!(rows[..], [redis::Value::Array(_)]) {
+            lacks.insert(need.to_owned());
+        }
+    }
+    Ok(lacks)
 }
 
 async fn ask_haproxy(

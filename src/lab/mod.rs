@@ -4,7 +4,9 @@ mod identity;
 mod outlook;
 mod select;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) use identity::last_words;
 pub use identity::{HaproxyIdentity, Identity, KeydbIdentity};
@@ -13,7 +15,7 @@ pub use outlook::{Outlook, outlook};
 use crate::settings::Settings;
 use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::process::ProcessTestbed;
-use crate::testbed::{EnvironmentError, Testbed};
+use crate::testbed::{EnvironmentError, Pace, Testbed};
 
 /// A testbed with a KeyDB and an HAProxy that were seen to run there.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub struct Lab {
     identity: Identity,
     passed_over: Vec<String>,
     seed: u64,
+    pace: Pace,
+    lacks: BTreeSet<String>,
 }
 
 impl Lab {
@@ -37,13 +41,15 @@ impl Lab {
         chosen.testbed.sweep(false).await?;
         // Whatever the testbed, a run has its folder on this machine.
         ProcessTestbed.sweep(false).await?;
-        let identity =
+        let (identity, lacks) =
             Identity::probe(chosen.testbed.as_ref(), &chosen.keydb, &chosen.haproxy).await?;
         Ok(Self {
+            pace: chosen.testbed.kind().pace(),
             testbed: chosen.testbed,
             keydb: chosen.keydb,
             haproxy: chosen.haproxy,
             identity,
+            lacks,
             passed_over: chosen.passed_over,
             seed: settings.seed.unwrap_or_else(rand::random),
         })
@@ -72,6 +78,34 @@ impl Lab {
     /// Testbeds that `auto` would have preferred, and why they cannot run here, a sentence each.
     pub fn passed_over(&self) -> &[String] {
         &self.passed_over
+    }
+
+    /// The commands that scenarios need and the servers do not have, in capitals.
+    pub fn lacks(&self) -> &BTreeSet<String> {
+        &self.lacks
+    }
+
+    /// How long conditions are waited for.
+    pub fn pace(&self) -> Pace {
+        self.pace
+    }
+
+    /// The same lab, where no condition is waited for longer than `deadline`: for tests that break
+    /// something on purpose and expect to run into it.
+    #[must_use]
+    pub fn impatient(&self, deadline: Duration) -> Self {
+        let mut lab = self.clone();
+        lab.pace.deadline = lab.pace.deadline.min(deadline);
+        lab
+    }
+
+    /// The same lab with another KeyDB.
+    #[must_use]
+    pub fn with_keydb(&self, keydb: KeydbSpec) -> Self {
+        Self {
+            keydb,
+            ..self.clone()
+        }
     }
 
     /// The seed of everything that is drawn by chance.

@@ -4,6 +4,7 @@ use super::select::{candidates, programs};
 use crate::settings::Settings;
 use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::docker::DockerTestbed;
+use crate::testbed::embedded::EmbeddedTestbed;
 use crate::testbed::process::ProcessTestbed;
 use crate::testbed::{EnvironmentError, Program, Testbed, TestbedKind};
 
@@ -49,6 +50,12 @@ async fn look(kind: TestbedKind, settings: &Settings) -> Result<Outlook, Environ
                 true => Outlook::Ready,
                 false => Outlook::Fetches(absent),
             })
+        }
+        TestbedKind::Embedded => {
+            for program in &programs {
+                EmbeddedTestbed.prepare(program).await?;
+            }
+            Ok(Outlook::Ready)
         }
         TestbedKind::Process => {
             // Here it only looks.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::model::Quirks;
 use crate::settings::{Settings, TestbedChoice};
 use crate::spec::{DEFAULT_HAPROXY_IMAGE, HaproxySpec, KeydbSpec};
 use crate::testbed::docker::DockerTestbed;
+use crate::testbed::embedded::EmbeddedTestbed;
 use crate::testbed::process::{ProcessTestbed, find_haproxy};
 use crate::testbed::{EnvironmentError, Program, Testbed, TestbedKind};
 
@@ -20,9 +22,20 @@ pub(super) struct Chosen {
 /// The testbeds that a choice allows, best first. An explicit choice never falls back.
 pub(super) fn candidates(choice: TestbedChoice) -> Vec<TestbedKind> {
     match choice {
-        TestbedChoice::Auto => vec![TestbedKind::Docker, TestbedKind::Process],
+        // A pipeline that believes to check KeyDB must not pass on the model.
+        TestbedChoice::Auto if is_ci() => vec![TestbedKind::Docker, TestbedKind::Process],
+        TestbedChoice::Auto => vec![
+            TestbedKind::Docker,
+            TestbedKind::Process,
+            TestbedKind::Embedded,
+        ],
         TestbedChoice::Only(kind) => vec![kind],
     }
+}
+
+/// Whether this is a pipeline's run: nearly all set the variable.
+fn is_ci() -> bool {
+    std::env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false")
 }
 
 /// Takes the first candidate on which both programs can run.
@@ -46,6 +59,10 @@ pub(super) async fn select(settings: &Settings) -> Result<Chosen, EnvironmentErr
     if let [(_, only)] = &refusals[..] {
         return Err(only.clone());
     }
+    if settings.testbed == TestbedChoice::Auto && is_ci() {
+        let unasked = "in CI (the variable CI is set) the model is not taken unasked: set KEYDB_HARNESS_TESTBED=embedded to run without KeyDB";
+        refusals.push((TestbedKind::Embedded, EnvironmentError::new(unasked)));
+    }
     let reasons: Vec<_> = refusals
         .iter()
         .map(|(kind, error)| format!("{kind}: {error}"))
@@ -61,11 +78,19 @@ pub(super) fn programs(
     kind: TestbedKind,
     settings: &Settings,
 ) -> Result<(KeydbSpec, HaproxySpec), EnvironmentError> {
-    let keydb = settings.keydb.clone().unwrap_or_default();
+    let keydb = match (&settings.keydb, kind) {
+        (Some(spec), _) => spec.clone(),
+        (None, TestbedKind::Embedded) => KeydbSpec::Model(Quirks::default()),
+        (None, _) => KeydbSpec::default(),
+    };
     let haproxy = match (&settings.haproxy, kind) {
         (Some(spec), _) => spec.clone(),
         (None, TestbedKind::Docker) => HaproxySpec::Image(DEFAULT_HAPROXY_IMAGE.to_owned()),
         (None, TestbedKind::Process) => HaproxySpec::Path(find_haproxy(None)?),
+        // The real one if it is installed.
+        (None, TestbedKind::Embedded) => {
+            find_haproxy(None).map_or(HaproxySpec::BuiltIn, HaproxySpec::Path)
+        }
     };
     Ok((keydb, haproxy))
 }
@@ -87,5 +112,6 @@ async fn connect(kind: TestbedKind) -> Result<Arc<dyn Testbed>, EnvironmentError
     Ok(match kind {
         TestbedKind::Docker => Arc::new(DockerTestbed::connect().await?),
         TestbedKind::Process => Arc::new(ProcessTestbed),
+        TestbedKind::Embedded => Arc::new(EmbeddedTestbed),
     })
 }

@@ -1,14 +1,19 @@
 //! All live nodes hold the same data.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::cluster::dataset::{self, Comparison};
-use crate::cluster::{Cluster, Node};
-use crate::trial::Trial;
+use crate::cluster::{ClientError, Cluster, Node};
+use crate::trial::{Trial, judged};
+use crate::verdict::Finding;
 use crate::wait::{Unmet, eventually};
 
 /// What is promised (KeyDB documentation, active-rep: both instances remain synced).
 pub const PROMISE: &str = "all nodes hold the same data";
+
+/// What is promised of expiries besides.
+const SAME_EXPIRES: &str = "all nodes count the same number of keys with a TTL";
 
 /// How long nodes may take to agree once traffic has stopped and links are up. The slowest
 /// propagation that was measured on a loaded machine is 36 ms, a full resync a few seconds; a
@@ -23,15 +28,26 @@ const EXPIRES_DEADLINE: Duration = Duration::from_secs(10);
 /// # Errors
 /// They do not within the deadline: the differing keys with each node's value.
 pub async fn reached(cluster: &Cluster) -> Result<Comparison, Unmet> {
-    eventually(cluster, PROMISE, DEADLINE, || async {
+    let waited = eventually(cluster, PROMISE, DEADLINE, || async {
         let nodes: Vec<&Node> = cluster.live().collect();
-        match dataset::compare(&nodes).await {
-            Ok(comparison) if comparison.agrees() => Ok(comparison),
-            Ok(comparison) => Err(comparison.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
-    })
-    .await
+        agreeing(dataset::glance(&nodes).await)
+    });
+    let unmet = match waited.await {
+        Ok(comparison) => return Ok(comparison),
+        Err(unmet) => unmet,
+    };
+    // Every key is read once, not at each look.
+    let nodes: Vec<&Node> = cluster.live().collect();
+    agreeing(dataset::compare(&nodes).await).map_err(|last| Unmet { last, ..unmet })
+}
+
+/// A comparison that shows agreement; else what it shows.
+fn agreeing(compared: Result<Comparison, ClientError>) -> Result<Comparison, String> {
+    match compared {
+        Ok(comparison) if comparison.agrees() => Ok(comparison),
+        Ok(comparison) => Err(comparison.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Records as `check` whether all live nodes come to hold the same data; then whether none holds
@@ -40,10 +56,6 @@ pub async fn reached(cluster: &Cluster) -> Result<Comparison, Unmet> {
 /// else). The names of these two are `data-kept` and `expires`, after the check's own name unless
 /// that is `agreement`.
 pub async fn check(trial: &Trial, check: &str, at_least: u64) -> bool {
-    let name = |what: &str| match check {
-        "agreement" => what.to_owned(),
-        _ => format!("{check}-{what}"),
-    };
     let agreed = reached(trial.cluster()).await;
     let keys = agreed
         .as_ref()
@@ -51,22 +63,35 @@ pub async fn check(trial: &Trial, check: &str, at_least: u64) -> bool {
         .map(|comparison| comparison.keys.clone());
     let agrees = trial.check(check, PROMISE, agreed);
     if let Some(keys) = keys {
-        let fewest = keys.values().min().copied().unwrap_or(0);
-        let seen = format!("{fewest} keys of {at_least} that were written and not deleted");
-        let kept = if fewest >= at_least {
-            Ok(seen)
-        } else {
-            Err(seen)
-        };
-        trial.check(&name("data-kept"), "what was written is still there", kept);
-        let promise = "all nodes count the same number of keys with a TTL";
+        trial.found(data_kept(check, &keys, at_least));
         trial.check(
-            &name("expires"),
-            promise,
+            &name_beside(check, "expires"),
+            SAME_EXPIRES,
             expires_reached(trial.cluster()).await,
         );
     }
     agrees
+}
+
+/// The name of a check that is made together with the check called `check`.
+fn name_beside(check: &str, what: &str) -> String {
+    match check {
+        "agreement" => what.to_owned(),
+        _ => format!("{check}-{what}"),
+    }
+}
+
+/// Whether no node holds fewer than `at_least` keys.
+fn data_kept(check: &str, keys: &BTreeMap<String, u64>, at_least: u64) -> Finding {
+    let fewest = keys.values().min().copied().unwrap_or(0);
+    let seen = format!("{fewest} keys of {at_least} that were written and not deleted");
+    let kept = if fewest >= at_least {
+        Ok(seen)
+    } else {
+        Err(seen)
+    };
+    let promise = "what was written is still there";
+    judged(&name_beside(check, "data-kept"), promise, kept)
 }
 
 /// Waits until all live nodes count the same number of keys with a TTL in each database.
@@ -74,14 +99,20 @@ pub async fn check(trial: &Trial, check: &str, at_least: u64) -> bool {
 /// # Errors
 /// They do not within the deadline: the counts of each node.
 pub async fn expires_reached(cluster: &Cluster) -> Result<&'static str, Unmet> {
-    let what = "all nodes count the same number of keys with a TTL";
-    eventually(cluster, what, EXPIRES_DEADLINE, || async {
+    eventually(cluster, SAME_EXPIRES, EXPIRES_DEADLINE, || async {
         let nodes: Vec<&Node> = cluster.live().collect();
-        match dataset::compare(&nodes).await {
-            Ok(comparison) if comparison.expires.is_empty() => Ok("`expires=` is equal"),
-            Ok(comparison) => Err(comparison.expires.join("; ")),
-            Err(error) => Err(error.to_string()),
-        }
+        same_expires(dataset::glance(&nodes).await)
     })
     .await
 }
+
+fn same_expires(compared: Result<Comparison, ClientError>) -> Result<&'static str, String> {
+    match compared {
+        Ok(comparison) if comparison.expires.is_empty() => Ok("`expires=` is equal"),
+        Ok(comparison) => Err(comparison.expires.join("; ")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

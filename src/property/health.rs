@@ -2,10 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::log_rules::{self, Severity};
-use crate::testbed::Status;
+use super::log_rules::{self, Rule, RulesError, Severity};
+use crate::testbed::{EnvironmentError, Status};
 use crate::topology::PROXY;
-use crate::trial::Trial;
+use crate::trial::{Trial, judged, unknown};
+use crate::verdict::Finding;
+
+/// What is promised of the logs.
+const NO_TROUBLE: &str = "logs hold no line that means trouble";
 
 /// Records for every node whether it lives as it should, and what its log says.
 pub async fn check(trial: &Trial) {
@@ -18,52 +22,74 @@ async fn alive(trial: &Trial) {
     let nodes = cluster.live().map(|node| (node.name(), node.server()));
     let proxy = cluster.proxy().ok().filter(|proxy| proxy.should_run());
     let proxy = proxy.map(|proxy| (PROXY, proxy.server()));
-    let mut dead = Vec::new();
-    let mut count = 0;
+    let mut seen = Vec::new();
     for (name, server) in nodes.chain(proxy) {
-        count += 1;
-        match server.status().await {
+        seen.push((name, server.status().await));
+    }
+    trial.found(all_alive(&seen));
+}
+
+/// What the status of every server that ought to live says. A testbed that does not answer says
+/// nothing of the server.
+fn all_alive(seen: &[(&str, Result<Status, EnvironmentError>)]) -> Finding {
+    let (check, promise) = ("alive", "every server that was not stopped lives");
+    let mut dead = Vec::new();
+    let mut untold = Vec::new();
+    for (name, status) in seen {
+        match status {
             Ok(Status::Running) => {}
             Ok(status) => dead.push(format!("{name} {status}")),
-            Err(error) => dead.push(error.to_string()),
+            Err(error) => untold.push(error.to_string()),
         }
     }
-    let seen = if dead.is_empty() {
-        Ok(format!("{count} servers live"))
-    } else {
-        Err(dead.join("; "))
-    };
-    trial.check("alive", "every server that was not stopped lives", seen);
+    if !dead.is_empty() {
+        dead.append(&mut untold);
+        return judged(check, promise, Err::<&str, _>(dead.join("; ")));
+    }
+    if !untold.is_empty() {
+        return unknown(check, promise, untold.join("; "));
+    }
+    let seen = format!("{} servers live", seen.len());
+    judged(check, promise, Ok::<_, String>(seen))
 }
 
 async fn logs(trial: &Trial) {
-    let rules = match log_rules::built_in() {
+    let mut logs = Vec::new();
+    for node in trial.cluster().nodes() {
+        logs.push((node.name(), node.log().await));
+    }
+    for finding in trouble(log_rules::built_in(), &logs) {
+        trial.found(finding);
+    }
+}
+
+/// What the logs of all nodes say: one finding for each rule that matches and means a broken
+/// promise, or one that says that none does; and one for each log that says nothing.
+fn trouble(
+    rules: Result<Vec<Rule>, RulesError>,
+    logs: &[(&str, Result<String, EnvironmentError>)],
+) -> Vec<Finding> {
+    let rules = match rules {
         Ok(rules) => rules,
-        Err(error) => {
-            trial.inconclusive(
-                "logs",
-                "logs hold no line that means trouble",
-                error.to_string(),
-            );
-            return;
-        }
+        Err(error) => return vec![unknown("logs", NO_TROUBLE, error.to_string())],
     };
+    let mut findings = Vec::new();
     let mut lines = 0;
     let mut broken: BTreeMap<String, (String, Vec<String>)> = BTreeMap::new();
-    for node in trial.cluster().nodes() {
-        let log = match node.log().await {
+    for (name, log) in logs {
+        let log = match log {
             Ok(log) => log,
             Err(error) => {
-                trial.inconclusive("logs", "logs can be read", error.to_string());
+                findings.push(unknown("logs", "logs can be read", error.to_string()));
                 continue;
             }
         };
         if log.trim().is_empty() {
-            let why = format!("the log of {} is empty", node.name());
-            trial.inconclusive("logs", "logs can be read", why);
+            let why = format!("the log of {name} is empty");
+            findings.push(unknown("logs", "logs can be read", why));
         }
         lines += log.lines().count();
-        let matches = log_rules::scan(&rules, &log);
+        let matches = log_rules::scan(&rules, log);
         for found in matches
             .into_iter()
             .filter(|found| found.severity == Severity::Broken)
@@ -71,7 +97,7 @@ async fn logs(trial: &Trial) {
             let first = found.lines.first();
             let first = first.map(|line| format!("line {}: {}", line.number, line.text.trim()));
             let first = first.unwrap_or_default();
-            let seen = format!("{} × on {}, first in {first}", found.count, node.name());
+            let seen = format!("{} × on {name}, first in {first}", found.count);
             broken
                 .entry(found.rule)
                 .or_insert((found.what, Vec::new()))
@@ -80,19 +106,16 @@ async fn logs(trial: &Trial) {
         }
     }
     if broken.is_empty() {
-        let seen = format!("{lines} lines of {} logs", trial.cluster().nodes().len());
-        trial.check(
-            "logs",
-            "logs hold no line that means trouble",
-            Ok::<_, String>(seen),
-        );
+        let seen = format!("{lines} lines of {} logs", logs.len());
+        findings.push(judged("logs", NO_TROUBLE, Ok::<_, String>(seen)));
     }
     for (rule, (what, seen)) in broken {
         let promise = format!("no log says: {what}");
-        trial.check(
-            &format!("log:{rule}"),
-            &promise,
-            Err::<&str, _>(seen.join("; ")),
-        );
+        let seen = Err::<&str, _>(seen.join("; "));
+        findings.push(judged(&format!("log:{rule}"), &promise, seen));
     }
+    findings
 }
+
+#[cfg(test)]
+mod tests;

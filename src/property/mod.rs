@@ -11,3 +11,6 @@ pub mod replids;
 pub mod resync;
 pub mod survival;
 pub mod visible;
+
+#[cfg(test)]
+mod tests;

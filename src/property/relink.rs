@@ -8,10 +8,6 @@ use crate::cluster::{Cluster, ready};
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, Unmet, eventually, steadily};
 
-/// How long links must stay up in a row: a corrupt stream shows as up, down, up within two seconds
-/// (measured on 6.3.4).
-const STEADY: Duration = Duration::from_millis(2500);
-
 /// Waits until every link is up and has stayed up; gives the time from `since` until all were up
 /// first.
 ///
@@ -23,9 +19,13 @@ pub async fn reached(cluster: &Cluster, since: Instant) -> Result<Duration, Unme
     })
     .await?;
     let first_up = since.elapsed();
-    steadily(cluster, "every link stays up", STEADY, DEADLINE, || {
-        ready::links(cluster)
-    })
+    steadily(
+        cluster,
+        "every link stays up",
+        cluster.pace().steady,
+        DEADLINE,
+        || ready::links(cluster),
+    )
     .await?;
     Ok(first_up)
 }

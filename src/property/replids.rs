@@ -27,6 +27,8 @@ pub fn groups(
             .map_err(|error| format!("{}: {error}", node.name))?;
         let replication = info.replication();
         match roles.get(&node.name) {
+            // Without an id nobody can be seen to follow it.
+            Some(Role::Primary) if replication.replid.is_empty() => {}
             Some(Role::Primary) => {
                 primaries.insert(replication.replid, node.name.clone());
             }
@@ -71,81 +73,4 @@ pub fn described(groups: &BTreeMap<String, BTreeSet<String>>) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cluster::info::Info;
-    use crate::cluster::observe::NodeView;
-
-    fn node(name: &str, replid: &str, link: &str) -> NodeView {
-        let info = format!(
-            "# Replication\r\nrole:slave\r\nmaster_host:h\r\nmaster_port:1\r\nmaster_link_status:{link}\r\nmaster_replid:{replid}\r\n"
-        );
-        NodeView {
-            name: name.to_owned(),
-            should_answer: true,
-            status: "running".to_owned(),
-            info: Ok(Info::parse(&info)),
-            log_tail: Vec::new(),
-            upstreams: Vec::new(),
-        }
-    }
-
-    fn judged(nodes: Vec<NodeView>) -> Result<String, String> {
-        let roles = nodes
-            .iter()
-            .map(|node| {
-                let role = if node.name.starts_with('p') {
-                    Role::Primary
-                } else {
-                    Role::Replica
-                };
-                (node.name.clone(), role)
-            })
-            .collect();
-        groups(&Observation { nodes, proxy: None }, &roles).map(|groups| described(&groups))
-    }
-
-    #[test]
-    fn replicas_are_grouped_by_the_primary_whose_id_they_show() {
-        let nodes = vec![
-            node("p1", "aaaaaaaaaa", "up"),
-            node("p2", "bbbbbbbbbb", "up"),
-            node("r1", "aaaaaaaaaa", "up"),
-            node("r2", "bbbbbbbbbb", "up"),
-            node("r3", "aaaaaaaaaa", "up"),
-        ];
-        assert_eq!(judged(nodes), Ok("p1: r1 r3; p2: r2".to_owned()));
-    }
-
-    #[test]
-    fn an_id_that_no_live_primary_has_is_named() {
-        let nodes = vec![
-            node("p1", "aaaaaaaaaa", "up"),
-            node("r1", "cccccccccc", "up"),
-        ];
-        let error = judged(nodes).expect_err("foreign id");
-        assert!(error.contains("r1 shows master_replid cccccccc"), "{error}");
-        assert!(error.contains("p1 aaaaaaaa"), "{error}");
-    }
-
-    #[test]
-    fn the_id_of_a_dead_primary_does_not_count() {
-        let mut dead = node("p1", "aaaaaaaaaa", "up");
-        dead.should_answer = false;
-        let nodes = vec![
-            dead,
-            node("p2", "bbbbbbbbbb", "up"),
-            node("r1", "aaaaaaaaaa", "up"),
-        ];
-        assert!(judged(nodes).is_err());
-    }
-
-    #[test]
-    fn a_link_that_is_down_does_not_count() {
-        let nodes = vec![
-            node("p1", "aaaaaaaaaa", "up"),
-            node("r1", "aaaaaaaaaa", "down"),
-        ];
-        assert_eq!(judged(nodes), Err("r1's link is down".to_owned()));
-    }
-}
+mod tests;

@@ -6,6 +6,7 @@ use std::fmt;
 use anyhow::Result;
 
 use crate::cluster::Cluster;
+use crate::cluster::info::Info;
 
 /// What each live node has served so far, to tell afterwards what a restart cost.
 #[derive(Debug, Clone)]
@@ -66,32 +67,48 @@ pub async fn before(cluster: &Cluster) -> Result<Before> {
 /// # Errors
 /// A node does not answer.
 pub async fn since(cluster: &Cluster, before: &Before) -> Result<Resyncs> {
-    let mut resyncs = Resyncs::default();
-    for (name, now) in served(cluster).await? {
-        let then = before.served.get(&name).copied().unwrap_or_default();
-        resyncs.full += (now.full - then.full).max(0);
-        resyncs.partial += (now.partial - then.partial).max(0);
-    }
+    let served = served(cluster).await?;
+    let mut logs = BTreeMap::new();
     for node in cluster.nodes() {
-        let log = node.log().await?;
-        let from = before.log_lengths.get(node.name()).copied().unwrap_or(0);
-        resyncs.bytes += bytes_in(log.get(from..).unwrap_or_default());
+        logs.insert(node.name().to_owned(), node.log().await?);
     }
-    Ok(resyncs)
+    Ok(before.until(&served, &logs))
+}
+
+impl Before {
+    /// What was synchronised until nodes had served this and their logs had grown to that.
+    fn until(&self, served: &BTreeMap<String, Served>, logs: &BTreeMap<String, String>) -> Resyncs {
+        let mut resyncs = Resyncs::default();
+        for (name, now) in served {
+            let then = self.served.get(name).copied().unwrap_or_default();
+            resyncs.full += (now.full - then.full).max(0);
+            resyncs.partial += (now.partial - then.partial).max(0);
+        }
+        for (name, log) in logs {
+            let from = self.log_lengths.get(name).copied().unwrap_or(0);
+            resyncs.bytes += bytes_in(log.get(from..).unwrap_or_default());
+        }
+        resyncs
+    }
 }
 
 async fn served(cluster: &Cluster) -> Result<BTreeMap<String, Served>> {
     let mut served = BTreeMap::new();
     for node in cluster.live() {
         let info = node.info().await?;
-        let count = |field| info.stat(field).unwrap_or(0);
-        let counts = Served {
-            full: count("sync_full"),
-            partial: count("sync_partial_ok"),
-        };
-        served.insert(node.name().to_owned(), counts);
+        served.insert(node.name().to_owned(), Served::of(&info));
     }
     Ok(served)
+}
+
+impl Served {
+    fn of(info: &Info) -> Self {
+        let count = |field| info.stat(field).unwrap_or(0);
+        Self {
+            full: count("sync_full"),
+            partial: count("sync_partial_ok"),
+        }
+    }
 }
 
 /// The bytes that a log says were received as an RDB or sent from a backlog.
@@ -106,18 +123,8 @@ fn bytes_in(log: &str) -> u64 {
             number_after(line, "sync: receiving ")
                 .or_else(|| number_after(line, "accepted. Sending "))
         })
-        .sum()
+        .fold(0, u64::saturating_add)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_of_full_and_partial_resyncs_are_summed() {
-        let log = "1:S * MASTER <-> REPLICA sync: receiving 212 bytes from master to disk\n\
-                   1:S * Partial resynchronization request from 127.0.0.1:1 accepted. Sending 100 bytes of backlog starting from offset 5.\n\
-                   1:S * MASTER <-> REPLICA sync: Finished with success\n";
-        assert_eq!(bytes_in(log), 312);
-    }
-}
+mod tests;

@@ -8,7 +8,7 @@ use futures_util::future::try_join_all;
 use redis::{Cmd, Value};
 use tokio::time::Instant;
 
-use crate::cluster::{Client, Cluster, Node};
+use crate::cluster::{Client, ClientError, Cluster, Node};
 use crate::wait::{DEADLINE, Unmet, eventually};
 
 /// How long after a moment each node showed what was waited for.
@@ -49,16 +49,22 @@ pub async fn everywhere(
         let what = format!("{what} on {name}");
         let client = &tokio::sync::Mutex::new(client);
         let latency = eventually(cluster, &what, DEADLINE, || async {
-            match client.lock().await.query::<Value>(read).await {
-                Ok(seen) if &seen == wanted => Ok(since.elapsed()),
-                Ok(seen) => Err(format!("{seen:?}")),
-                Err(error) => Err(error.to_string()),
-            }
+            let seen = client.lock().await.query(read).await;
+            shows(seen, wanted).map(|()| since.elapsed())
         })
         .await?;
         Ok::<_, Unmet>((name.clone(), latency))
     });
     Ok(Latencies(try_join_all(waits).await?.into_iter().collect()))
+}
+
+/// Whether a node's reply is the one that is waited for; `Err` is what it replied instead.
+fn shows(seen: Result<Value, ClientError>, wanted: &Value) -> Result<(), String> {
+    match seen {
+        Ok(seen) if &seen == wanted => Ok(()),
+        Ok(seen) => Err(format!("{seen:?}")),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// A connection to each live node, in one database.
@@ -84,3 +90,6 @@ pub async fn readers(cluster: &Cluster, database: u32) -> anyhow::Result<Readers
 pub fn bulk(bytes: impl AsRef<[u8]>) -> Value {
     Value::BulkString(bytes.as_ref().to_vec())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! `results.json`: everything a run found, with what exactly it ran against.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -35,6 +36,9 @@ pub struct Results {
     pub seconds: f64,
     /// The exit code.
     pub exit_code: u8,
+    /// Trials that need a command which the servers lack, and the reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unavailable: BTreeMap<String, String>,
     /// In the order of the plan.
     pub trials: Vec<Judged>,
 }

@@ -200,7 +200,7 @@ pub fn summary(results: &Results) -> String {
         Some(version) => format!("judged by the expectations for {version}"),
         None => format!(
             "no expectations for {}: judged by promises alone",
-            results.identity.keydb.version
+            results.identity.release()
         ),
     };
     let standings = if standings.is_empty() {

@@ -8,6 +8,7 @@ use redis::cmd;
 use super::{Scenario, reference};
 use crate::cluster::info::Info;
 use crate::cluster::{Cluster, Order, ready};
+use crate::model::Class;
 use crate::property::{agreement, failover, relink};
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, Unmet, eventually};
@@ -20,6 +21,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Testing; KeyDB docs active-rep.md (automatically reboot failed instances)",
     seconds: 45,
     variants: &[""],
+    damage: &[Class::StuckLink, Class::Crash],
+    needs: &[],
     order: Order::Staged,
     topology: reference,
     run: |trial| Box::pin(run(trial)),

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::{Scenario, reference};
 use crate::cluster::Order;
+use crate::model::Class;
 use crate::property::{agreement, replids};
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
@@ -16,6 +17,12 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (circular connections); measured: all replicas may end on one primary",
     seconds: 4,
     variants: &[""],
+    damage: &[
+        Class::WrongInfo,
+        Class::DoubleApplication,
+        Class::WrongDatabase,
+    ],
+    needs: &[],
     order: Order::AtOnce,
     topology: reference,
     run: |trial| Box::pin(run(trial)),

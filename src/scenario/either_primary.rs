@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{Scenario, reference};
 use crate::cluster::Order;
+use crate::model::Class;
 use crate::property::agreement;
 use crate::property::visible::{bulk, everywhere, readers};
 use crate::trial::Trial;
@@ -18,6 +19,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Active/Active; KeyDB docs active-rep.md",
     seconds: 3,
     variants: &[""],
+    damage: &[Class::Divergence, Class::DoubleApplication],
+    needs: &[],
     order: Order::Staged,
     topology: reference,
     run: |trial| Box::pin(run(trial)),
@@ -70,5 +73,53 @@ async fn run(trial: &Trial) -> Result<()> {
         write_mixed_data(&mut client, name, DATA).await?;
     }
     agreement::check(trial, "agreement", 2 * DATA as u64 * KEYS_PER_COUNT).await;
+    counted_once(trial).await
+}
+
+/// Every increment counts once: where it was made, and on every other node.
+async fn counted_once(trial: &Trial) -> Result<()> {
+    let (mut at_home, mut elsewhere) = (Vec::new(), Vec::new());
+    for writer in trial.cluster().primaries().map(|writer| writer.name()) {
+        let mut pipe = redis::pipe();
+        for n in 0..DATA {
+            pipe.cmd("GET").arg(format!("{writer}:counter:{n}"));
+        }
+        for node in trial.cluster().live() {
+            let counts: Vec<Option<usize>> = node.client().await?.pipeline(&pipe).await?;
+            let wrong = counts
+                .iter()
+                .enumerate()
+                .filter(|(n, count)| **count != Some(*n))
+                .count();
+            let seen = match node.name() == writer {
+                true => &mut at_home,
+                false => &mut elsewhere,
+            };
+            if wrong > 0 {
+                seen.push(format!(
+                    "{wrong} of {DATA} from {writer} on {}",
+                    node.name()
+                ));
+            }
+        }
+    }
+    for (check, promise, wrong) in [
+        (
+            "counted-at-home",
+            "an increment counts once where it is made",
+            at_home,
+        ),
+        (
+            "counted-elsewhere",
+            "an increment counts once on every other node",
+            elsewhere,
+        ),
+    ] {
+        let seen = match wrong.is_empty() {
+            true => Ok(format!("{DATA} counters")),
+            false => Err(format!("counters are wrong: {}", wrong.join(", "))),
+        };
+        trial.check(check, promise, seen);
+    }
     Ok(())
 }

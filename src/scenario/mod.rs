@@ -6,6 +6,7 @@
 use futures_util::future::BoxFuture;
 
 use crate::cluster::Order;
+use crate::model::Class;
 use crate::topology::{Topology, TopologyError};
 use crate::trial::Trial;
 
@@ -31,6 +32,8 @@ scenarios![
     replica_restarts,
     proxy_restarts,
     cold_start,
+    total_outage,
+    early_writes,
 ];
 
 /// One scenario.
@@ -47,6 +50,11 @@ pub struct Scenario {
     pub seconds: u32,
     /// The names of its variants; one empty name when there is only one.
     pub variants: &'static [&'static str],
+    /// The kinds of damage it looks for: the quirks of these classes are tried on it.
+    pub damage: &'static [Class],
+    /// Commands that not every server has, in capitals, such as `XADD`: where the servers lack one
+    /// (the model has no streams and no Lua) the scenario is unavailable.
+    pub needs: &'static [&'static str],
     /// In which order its cluster is started.
     pub order: Order,
     /// The cluster a variant needs.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{Scenario, reference};
 use crate::cluster::{Cluster, Node, Order};
 use crate::history::History;
+use crate::model::Class;
 use crate::property::survival::{Allowance, losses};
 use crate::property::{agreement, failover, relink};
 use crate::trial::Trial;
@@ -23,6 +24,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Testing (all the replicas will switch to the same primary); KeyDB docs active-rep.md, haproxy.md",
     seconds: 8,
     variants: &["sigterm", "sigkill", "pause"],
+    damage: &[
+        Class::Performance,
+        Class::LostWrite,
+        Class::StuckLink,
+        Class::Crash,
+    ],
+    needs: &[],
     order: Order::Staged,
     topology: reference,
     run: |trial| Box::pin(run(trial)),

@@ -6,7 +6,9 @@ use tokio::time::Instant;
 
 use super::Scenario;
 use crate::cluster::dataset::digest;
+use crate::cluster::info::ServerRole;
 use crate::cluster::{Client, Order, ready};
+use crate::model::Class;
 use crate::property::{agreement, failover, relink, resync};
 use crate::topology::{Persistence, Topology, TopologyError};
 use crate::trial::Trial;
@@ -20,6 +22,16 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Testing (bring up the down primary and see that it will sync back up); KeyDB docs active-rep.md",
     seconds: 10,
     variants: &["none", "rdb", "aof"],
+    damage: &[
+        Class::ResurrectedDelete,
+        Class::LostWrite,
+        Class::Divergence,
+        Class::StuckLink,
+        Class::WrongInfo,
+        Class::Persistence,
+        Class::Performance,
+    ],
+    needs: &[],
     order: Order::Staged,
     topology,
     run: |trial| Box::pin(run(trial)),
@@ -62,6 +74,7 @@ async fn run(trial: &Trial) -> Result<()> {
         ready::links(cluster)
     });
     stands_alone.await?;
+    shows_link_down(trial, primary2).await;
     let mut proxy = trial.proxy_client().await?;
     write_mixed_data(&mut proxy, "while-down", KEYS).await?;
     change_and_delete(&mut proxy).await?;
@@ -90,6 +103,32 @@ async fn run(trial: &Trial) -> Result<()> {
     overwrites_stay(trial).await?;
     while_down_survives(trial).await?;
     through_proxy(trial, primary2).await
+}
+
+/// What INFO says of a link is so: primary2's to primary1 is down.
+async fn shows_link_down(trial: &Trial, survivor: &crate::cluster::Node) {
+    let what = "primary2 shows its link to primary1 as down";
+    let seen = eventually(trial.cluster(), what, DEADLINE, || async {
+        let info = survivor.glance().await.map_err(|error| error.to_string())?;
+        match info
+            .replication()
+            .masters
+            .iter()
+            .any(|master| master.link_up)
+        {
+            true => Err("up".to_owned()),
+            false => Ok("it does"),
+        }
+    });
+    let promise = "INFO shows a link as down while there is nobody at its end";
+    trial.check("shows-link-down", promise, seen.await);
+    let role = match survivor.glance().await {
+        Ok(info) if info.replication().role == ServerRole::ActiveReplica => Ok("it is"),
+        Ok(info) => Err(format!("{:?}", info.replication().role)),
+        Err(error) => Err(error.to_string()),
+    };
+    let promise = "a primary that lost its peer is an active replica still";
+    trial.check("role-stays", promise, role);
 }
 
 /// Deletes `before:*:0..CHANGED` in the ways there are, overwrites `before:string:CHANGED..2×`.

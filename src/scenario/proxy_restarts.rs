@@ -5,6 +5,7 @@ use tokio::time::Instant;
 
 use super::{Scenario, reference};
 use crate::cluster::Order;
+use crate::model::Class;
 use crate::property::{agreement, failover, relink};
 use crate::trial::Trial;
 use crate::workload::{KEYS_PER_COUNT, write_mixed_data};
@@ -16,6 +17,13 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Proxy; KeyDB docs haproxy.md",
     seconds: 8,
     variants: &["all-up", "primary-down"],
+    damage: &[
+        Class::StaleRead,
+        Class::StuckLink,
+        Class::LostWrite,
+        Class::Performance,
+    ],
+    needs: &[],
     order: Order::Staged,
     topology: reference,
     run: |trial| Box::pin(run(trial)),

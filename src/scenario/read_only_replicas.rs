@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::{Scenario, reference};
 use crate::cluster::Order;
+use crate::model::Class;
 use crate::property::{agreement, read_only};
 use crate::topology::Role;
 use crate::trial::Trial;
@@ -16,6 +17,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Replicas; KeyDB docs active-rep.md (the option implies replica-read-only no)",
     seconds: 3,
     variants: &[""],
+    damage: &[Class::ReadOnlyViolation],
+    needs: &[],
     order: Order::Staged,
     topology: reference,
     run: |trial| Box::pin(run(trial)),

@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::{Scenario, reference};
 use crate::cluster::Order;
+use crate::model::Class;
 use crate::property::replids;
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
@@ -15,6 +16,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Testing (one of the replicas should have a different value)",
     seconds: 3,
     variants: &[""],
+    damage: &[Class::WrongInfo, Class::Divergence],
+    needs: &[],
     order: Order::Staged,
     topology: reference,
     run: |trial| Box::pin(run(trial)),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Scenario, reference};
 use crate::cluster::Order;
+use crate::model::Class;
 use crate::property::agreement;
 use crate::property::visible::{Latencies, Readers, bulk, everywhere, readers};
 use crate::trial::Trial;
@@ -18,8 +19,16 @@ pub(super) const SCENARIO: Scenario = Scenario {
     title: "a key written through the proxy reaches every node",
     promise: "a key written through the proxy is readable on both primaries and on every replica",
     source: "guide, Testing; KeyDB docs active-rep.md (any command written to one node is seen on the other)",
-    seconds: 5,
+    seconds: 9,
     variants: &[""],
+    damage: &[
+        Class::Expiry,
+        Class::WrongDatabase,
+        Class::Divergence,
+        Class::LostWrite,
+        Class::Crash,
+    ],
+    needs: &[],
     order: Order::Staged,
     topology: reference,
     run: |trial| Box::pin(run(trial)),
@@ -27,6 +36,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 /// KeyDB's default number of databases.
 const DATABASES: u32 = 16;
+/// How many transactions one client makes.
+const TRANSACTIONS: usize = 40;
 /// How many plain writes the latency is taken from.
 const WRITES: usize = 50;
 
@@ -35,9 +46,11 @@ async fn run(trial: &Trial) -> Result<()> {
     binary(trial).await?;
     databases(trial).await?;
     transaction(trial).await?;
+    many_transactions(trial).await?;
     expiry(trial).await?;
-    // The plain and the binary keys, one per database, MULTI's three, and the one that lives on.
-    let keys = WRITES as u64 + 1 + u64::from(DATABASES) + 3 + 1;
+    // The plain and the binary keys, one per database, MULTI's three, the two of the many, and the
+    // one that lives on.
+    let keys = WRITES as u64 + 1 + u64::from(DATABASES) + 3 + 2 + 1;
     agreement::check(trial, "agreement", keys).await;
     Ok(())
 }
@@ -207,11 +220,35 @@ async fn transaction(trial: &Trial) -> Result<()> {
     Ok(())
 }
 
-/// How long the key that expires lives, in seconds.
-const SHORT: u64 = 5;
+/// Transactions one after the other on one primary: each counts once, and none is its last.
+async fn many_transactions(trial: &Trial) -> Result<()> {
+    let cluster = trial.cluster();
+    let mut proxy = trial.proxy_client().await?;
+    let mut transaction = redis::pipe();
+    transaction.atomic();
+    transaction.cmd("INCR").arg("txs:a").ignore();
+    transaction.cmd("INCRBY").arg("txs:b").arg(2).ignore();
+    for _ in 0..TRANSACTIONS {
+        proxy.pipeline::<()>(&transaction).await?;
+    }
+    let mut nodes = readers(cluster, 0).await?;
+    let read = cmd("MGET").arg("txs:a").arg("txs:b").to_owned();
+    let once = bulk(TRANSACTIONS.to_string());
+    let twice = bulk((2 * TRANSACTIONS).to_string());
+    let wanted = Value::Array(vec![once, twice]);
+    let began = Instant::now();
+    let seen = everywhere(cluster, &mut nodes, "every MULTI", &read, &wanted, began).await;
+    trial.check(
+        "transactions",
+        "each of many transactions counts once on every node",
+        seen.map(|_| format!("{TRANSACTIONS} transactions")),
+    );
+    Ok(())
+}
 
 async fn expiry(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
+    let short = cluster.pace().short_ttl;
     let mut proxy = trial.proxy_client().await?;
     let mut nodes = readers(cluster, 0).await?;
     let written = Instant::now();
@@ -219,7 +256,7 @@ async fn expiry(trial: &Trial) -> Result<()> {
         .query::<()>(cmd("SET").arg("ttl:long").arg("1").arg("EX").arg(5000))
         .await?;
     proxy
-        .query::<()>(cmd("SETEX").arg("ttl:short").arg(SHORT).arg("1"))
+        .query::<()>(cmd("SETEX").arg("ttl:short").arg(short).arg("1"))
         .await?;
 
     let read = cmd("EXISTS").arg("ttl:short").to_owned();
@@ -236,13 +273,13 @@ async fn expiry(trial: &Trial) -> Result<()> {
     .await;
     let in_time = there
         .as_ref()
-        .is_ok_and(|times| times.slowest().as_secs() < SHORT);
-    let slow = written.elapsed().as_secs() >= SHORT;
+        .is_ok_and(|times| times.slowest().as_secs() < short);
+    let slow = written.elapsed().as_secs() >= short;
 
     long_ttl(trial, &mut nodes, written).await?;
 
     if !in_time && slow && there.is_ok() {
-        let why = format!("it took longer than its {SHORT} s to be seen everywhere");
+        let why = format!("it took longer than its {short} s to be seen everywhere");
         trial.inconclusive("expiry", promise, why);
         return Ok(());
     }
@@ -260,7 +297,7 @@ async fn expiry(trial: &Trial) -> Result<()> {
         }
         Err(unmet) => Err(unmet),
     };
-    trial.check("expiry", promise, gone.map(|_| format!("TTL {SHORT} s")));
+    trial.check("expiry", promise, gone.map(|_| format!("TTL {short} s")));
     Ok(())
 }
 

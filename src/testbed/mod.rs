@@ -5,6 +5,7 @@
 //! To add a testbed: one folder with these three traits implemented, one line in [`crate::lab`].
 
 pub mod docker;
+pub mod embedded;
 pub mod process;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::spec::{HaproxySpec, KeydbSpec};
+use crate::topology::render::HEALTH_CHECK;
 
 /// Something about the machine, not about KeyDB, keeps the run from being made: exit code 3.
 ///
@@ -37,6 +39,8 @@ pub enum TestbedKind {
     Docker,
     /// Child processes on loopback addresses.
     Process,
+    /// Models of KeyDB within this process: they validate the harness, not KeyDB.
+    Embedded,
 }
 
 impl fmt::Display for TestbedKind {
@@ -44,7 +48,47 @@ impl fmt::Display for TestbedKind {
         f.write_str(match self {
             Self::Docker => "docker",
             Self::Process => "process",
+            Self::Embedded => "embedded",
         })
+    }
+}
+
+/// How long conditions are waited for on a testbed. No verdict depends on how fast the machine is:
+/// these are bounds that a sound cluster does not come near.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// The longest that any condition is waited for.
+    pub deadline: Duration,
+    /// For how long links must stay up in a row. On real servers a corrupt stream shows as up,
+    /// down, up within two seconds (measured on 6.3.4), as they reconnect once a second.
+    pub steady: Duration,
+    /// Seconds that a key lives which has to be seen everywhere before it expires.
+    pub short_ttl: u64,
+    /// Between two health checks of the proxy.
+    pub health_check: Duration,
+    /// Trials that run at a time unless another number is asked for.
+    pub jobs: usize,
+}
+
+impl TestbedKind {
+    /// The pace of its servers. Models reconnect forty times a second.
+    pub fn pace(self) -> Pace {
+        match self {
+            Self::Docker | Self::Process => Pace {
+                deadline: Duration::from_secs(90),
+                steady: Duration::from_millis(2500),
+                short_ttl: 5,
+                health_check: HEALTH_CHECK,
+                jobs: 3,
+            },
+            Self::Embedded => Pace {
+                deadline: Duration::from_secs(20),
+                steady: Duration::from_millis(150),
+                short_ttl: 2,
+                health_check: Duration::from_millis(40),
+                jobs: 8,
+            },
+        }
     }
 }
 

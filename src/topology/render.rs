@@ -3,11 +3,15 @@
 //! The same two functions serve every testbed and the files in `compose/`, so that there is one
 //! source of configuration.
 
+use std::time::Duration;
+
 use minijinja::{Environment, context};
 
 use super::{NodeSpec, Persistence, ProxySpec, Role, Topology, Upstream};
 
 const KEYDB_CONF: &str = include_str!("../../fixtures/templates/keydb.conf");
+/// Between two health checks, as the guide's cluster has it.
+pub const HEALTH_CHECK: Duration = Duration::from_millis(200);
 const HAPROXY_CFG: &str = include_str!("../../fixtures/templates/haproxy.cfg");
 
 /// A host name or address with a port.
@@ -48,6 +52,8 @@ pub struct ProxyPlace<'a> {
     pub reach: &'a dyn Fn(&str) -> HostPort,
     /// The name server (`ADDRESS:PORT`) to ask again and again when primaries have host names.
     pub resolver: Option<String>,
+    /// Between two health checks of a primary.
+    pub health_check: Duration,
 }
 
 /// A template that does not render: a defect of the template.
@@ -131,6 +137,7 @@ pub fn haproxy_cfg(
             admin_port => place.admin.port,
             auth_hex => topology.password.as_deref().map(auth_in_hex),
             resolver => &place.resolver,
+            inter_ms => u64::try_from(place.health_check.as_millis()).unwrap_or(u64::MAX),
             backends,
         },
     )
@@ -262,6 +269,7 @@ mod tests {
             },
             reach: &reach,
             resolver: resolver.map(str::to_owned),
+            health_check: HEALTH_CHECK,
         };
         haproxy_cfg(&topology, &proxy, &place).expect("renders")
     }

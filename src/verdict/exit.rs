@@ -36,44 +36,4 @@ pub fn code<'a>(judged: impl IntoIterator<Item = (&'a Outcome, Standing)>, stric
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::verdict::Verdict;
-    use crate::verdict::tests::outcome;
-
-    fn code_of(standings: &[Standing], strict: bool) -> u8 {
-        let outcome = outcome(&[Verdict::Holds]);
-        code(
-            standings.iter().map(|standing| (&outcome, *standing)),
-            strict,
-        )
-    }
-
-    #[test]
-    fn worse_outweighs_better() {
-        use Standing::{AsExpected, Fixed, Inconclusive, Known, New, Regression};
-        assert_eq!(code_of(&[AsExpected, Known], false), AS_EXPECTED);
-        assert_eq!(code_of(&[AsExpected, Inconclusive], false), INCONCLUSIVE);
-        assert_eq!(code_of(&[Inconclusive, Regression], false), BROKEN);
-        assert_eq!(code_of(&[New, AsExpected], false), BROKEN);
-        assert_eq!(code_of(&[Fixed], false), AS_EXPECTED);
-        assert_eq!(code_of(&[Fixed], true), BROKEN);
-    }
-
-    #[test]
-    fn nothing_run_is_not_green() {
-        assert_eq!(code_of(&[], false), INCONCLUSIVE);
-    }
-
-    #[test]
-    fn the_environment_outweighs_a_break() {
-        let mut failed = outcome(&[]);
-        failed.environment = Some("no engine".to_owned());
-        let broken = outcome(&[Verdict::Broken]);
-        let judged = [
-            (&failed, Standing::Inconclusive),
-            (&broken, Standing::Regression),
-        ];
-        assert_eq!(code(judged, false), ENVIRONMENT);
-    }
-}
+mod tests;

@@ -109,39 +109,4 @@ pub fn trial_id(scenario: &str, variant: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use rstest::rstest;
-
-    pub(super) fn outcome(verdicts: &[Verdict]) -> Outcome {
-        let findings = verdicts
-            .iter()
-            .enumerate()
-            .map(|(number, verdict)| Finding {
-                check: format!("check{number}"),
-                promise: String::new(),
-                verdict: *verdict,
-                evidence: String::new(),
-                state: String::new(),
-            })
-            .collect();
-        Outcome {
-            scenario: "s".to_owned(),
-            variant: "v".to_owned(),
-            findings,
-            measures: Vec::new(),
-            headline: String::new(),
-            seconds: 0.0,
-            environment: None,
-        }
-    }
-
-    #[rstest]
-    #[case::nothing_was_checked(&[], Verdict::Inconclusive)]
-    #[case::all_hold(&[Verdict::Holds, Verdict::Holds], Verdict::Holds)]
-    #[case::one_unclear(&[Verdict::Holds, Verdict::Inconclusive], Verdict::Inconclusive)]
-    #[case::broken_outweighs(&[Verdict::Inconclusive, Verdict::Broken, Verdict::Holds], Verdict::Broken)]
-    fn the_worst_finding_is_the_verdict(#[case] findings: &[Verdict], #[case] verdict: Verdict) {
-        assert_eq!(outcome(findings).verdict(), verdict);
-    }
-}
+mod tests;

@@ -10,6 +10,8 @@ use anyhow::{Context, Result};
 use keydb_harness::cluster::{Cluster, Order};
 use keydb_harness::lab::Lab;
 use keydb_harness::run::Run;
+use keydb_harness::settings::{Settings, TestbedChoice};
+use keydb_harness::spec::HaproxySpec;
 use keydb_harness::testbed::{EnvironmentError, Port, Server, TestbedKind};
 use keydb_harness::topology::{NodeSpec, PROXY, Role, Upstream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,7 +51,19 @@ async fn keep(args: &UpArgs) -> Result<Infallible> {
     report(&Report::Step(
         "a testbed, and for KeyDB and HAProxy to say what they are".to_owned(),
     ))?;
-    let lab = Lab::open(&args.lab.settings()).await?;
+    let mut lab = Lab::open(&args.lab.settings()).await?;
+    if let HaproxySpec::Path(haproxy) = lab.haproxy()
+        && lab.testbed().kind() == TestbedKind::Embedded
+    {
+        // What is there to play with has processes of its own to stop.
+        let settings = Settings {
+            testbed: TestbedChoice::Only(TestbedKind::Process),
+            keydb: Some(lab.keydb().clone()),
+            haproxy: Some(HaproxySpec::Path(haproxy.clone())),
+            ..args.lab.settings()
+        };
+        lab = Lab::open(&settings).await?;
+    }
     report(&Report::Lab(lab.first_line()))?;
     let topology = args.topology()?;
     report(&Report::Step(format!(
@@ -118,7 +132,7 @@ fn note(name: &str, started: Result<(), EnvironmentError>) {
 async fn describe(cluster: &Cluster, lab: &Lab, run: &Run) -> Result<Held> {
     let containers = match lab.testbed().kind() {
         TestbedKind::Docker => engine::containers(run.id()).await?,
-        TestbedKind::Process => Vec::new(),
+        TestbedKind::Process | TestbedKind::Embedded => Vec::new(),
     };
     let held = |name: &str, kind, role, address: SocketAddr| HeldServer {
         name: name.to_owned(),

@@ -37,8 +37,9 @@ fn endpoints(text: &mut String, cluster: &Held, stop: &dyn Fn(&HeldServer) -> Op
         .servers
         .iter()
         .map(|server| {
-            let stop =
-                stop(server).map_or("not running".to_owned(), |line| format!("stop: {line}"));
+            let stop = stop(server).map_or("no process of its own".to_owned(), |line| {
+                format!("stop: {line}")
+            });
             let address = server.address.to_string();
             [server.name.clone(), address, server.role.clone(), stop]
         })

@@ -1,6 +1,7 @@
 //! `INFO` replies of every version and role, as servers printed them.
 
 use super::*;
+use proptest::prelude::*;
 use rstest::rstest;
 use std::path::PathBuf;
 
@@ -214,39 +215,83 @@ fn nothing_is_read_from_nothing() {
     assert_eq!(replication.backlog, Backlog::default());
 }
 
-/// A small linear congruential generator: the same garbage in every run.
-fn noise(seed: u64) -> impl FnMut(usize) -> usize {
-    let mut state = seed;
-    move |below| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap() % below
-    }
+/// What can be done to one byte of a text.
+#[derive(Debug, Clone, Copy)]
+enum Damage {
+    Replaced(u8),
+    CutOff,
+    Inserted(u8),
 }
 
-#[rstest]
-#[case::replica(INFO_634_R1)]
-#[case::mesh(INFO_634_MESH4)]
-#[case::old_mesh(INFO_533_MESH3)]
-fn garbage_never_panics(#[case] sample: &str) {
-    let mut next = noise(7);
-    for _ in 0..2_000 {
+fn damage() -> impl Strategy<Value = Damage> {
+    prop_oneof![
+        any::<u8>().prop_map(Damage::Replaced),
+        Just(Damage::CutOff),
+        prop::sample::select(b":=,_#\r\n-".to_vec()).prop_map(Damage::Inserted),
+    ]
+}
+
+fn read_everything(text: &str) -> Info {
+    let info = Info::parse(text);
+    let _ = (
+        info.replication(),
+        info.keyspace(),
+        info.loading(),
+        info.stat("role"),
+    );
+    info
+}
+
+/// Lines that servers print or could, and others.
+fn any_line() -> impl Strategy<Value = String> {
+    let key = prop_oneof![
+        "(master|slave|db)_?[0-9]{0,3}(_host|_port|_link_status)?",
+        Just("slave_repl_offset".to_owned()),
+        "[^\r\n]{0,8}",
+    ];
+    let value = prop_oneof![
+        any::<i64>().prop_map(|number| number.to_string()),
+        "(keys|expires|ip|port|state|offset|lag)=[0-9]{0,22},(keys|expires|ip|port)=[0-9]{0,22}",
+        "[^\r\n]{0,8}",
+    ];
+    prop_oneof![
+        4 => (key, value).prop_map(|(key, value)| format!("{key}:{value}")),
+        1 => "# ?[^\r\n]{0,8}",
+        1 => "[^\r\n]{0,8}",
+    ]
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_reply_never_panics(
+        sample in prop::sample::select(vec![INFO_634_R1, INFO_634_MESH4, INFO_533_MESH3]),
+        damages in prop::collection::vec((any::<prop::sample::Index>(), damage()), 1..20),
+    ) {
         let mut bytes = sample.as_bytes().to_vec();
-        for _ in 0..=next(20) {
-            let at = next(bytes.len());
-            match next(3) {
-                0 => bytes[at] = u8::try_from(next(256)).unwrap(),
-                1 => bytes.truncate(at + 1),
-                _ => bytes.insert(at, b":=,_#\r\n-"[next(8)]),
+        for (at, damage) in damages {
+            let at = at.index(bytes.len());
+            match damage {
+                Damage::Replaced(byte) => bytes[at] = byte,
+                Damage::CutOff => bytes.truncate(at + 1),
+                Damage::Inserted(byte) => bytes.insert(at, byte),
             }
         }
-        let info = Info::parse(&String::from_utf8_lossy(&bytes));
-        let _ = (
-            info.replication(),
-            info.keyspace(),
-            info.loading(),
-            info.stat("role"),
-        );
+        read_everything(&String::from_utf8_lossy(&bytes));
+    }
+
+    #[test]
+    fn any_text_is_read(text in any::<String>()) {
+        read_everything(&text);
+    }
+
+    #[test]
+    fn what_is_printed_is_read_again(lines in prop::collection::vec(any_line(), 0..12)) {
+        let info = read_everything(&lines.join("\r\n"));
+        prop_assert_eq!(read_everything(&info.to_string()), info);
+    }
+
+    #[test]
+    fn every_role_is_printed_as_it_was_read(word in any::<String>()) {
+        prop_assert_eq!(ServerRole::from(word.as_str()).to_string(), word);
     }
 }

@@ -16,7 +16,9 @@ use testcontainers::bollard::{Docker, body_full};
 
 use super::import;
 use super::labels::Labels;
+use crate::spec::KeydbSpec;
 use crate::testbed::Program;
+use crate::testbed::process::MODEL;
 use crate::topology::{ADMIN_PORT, KEYDB_PORT};
 
 /// Where a server finds its data.
@@ -131,10 +133,15 @@ fn tcp(port: u16) -> String {
 
 fn command(program: &Program) -> Vec<String> {
     let words: &[&str] = match program {
+        Program::Keydb(KeydbSpec::Model(_)) => &[MODEL, "model", CONFIG],
         Program::Keydb(_) => &["keydb-server", CONFIG],
         Program::Haproxy(_) => &["haproxy", "-db", "-f", CONFIG],
     };
-    words.iter().map(|word| (*word).to_owned()).collect()
+    let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    if let Program::Keydb(KeydbSpec::Model(quirks)) = program {
+        words.extend(quirks.to_flags());
+    }
+    words
 }
 
 /// Readable by all: official images run the server as a user of their own.
@@ -150,8 +157,6 @@ fn config_archive(config: &str) -> std::io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::KeydbSpec;
-
     fn frame(host_port: Option<u16>, admin: bool) -> Frame {
         Frame {
             name: "keydb-harness-1-1-x".to_owned(),

@@ -14,7 +14,7 @@ use super::engine::{cause, inner_cause, is_absent, is_conflict, refused};
 use super::import;
 use super::labels::{IMAGE, IMPORTED};
 use crate::spec::{HaproxySpec, KeydbSpec};
-use crate::testbed::process::{find_haproxy, find_keydb};
+use crate::testbed::process::{MODEL, find_haproxy, find_keydb, find_model};
 use crate::testbed::{EnvironmentError, Program};
 
 /// How long a pull may take over a slow line.
@@ -159,6 +159,19 @@ fn source(program: &Program) -> Result<Source, EnvironmentError> {
     Ok(match program {
         Program::Keydb(KeydbSpec::Image(reference))
         | Program::Haproxy(HaproxySpec::Image(reference)) => Source::Registry(reference.clone()),
+        Program::Keydb(KeydbSpec::Model(_)) => {
+            // Our own program: an image of it is made wherever an engine answers.
+            Source::Binary {
+                file: find_model()?,
+                name: MODEL,
+                repository: "keydb-harness/model",
+            }
+        }
+        Program::Haproxy(HaproxySpec::BuiltIn) => {
+            return Err(EnvironmentError::new(
+                "the built-in proxy runs on the embedded testbed only: use --testbed embedded, or --haproxy image:REF",
+            ));
+        }
         Program::Keydb(KeydbSpec::Version(version)) => Source::Registry(official(version)),
         Program::Keydb(spec @ KeydbSpec::Path(_)) => Source::Binary {
             file: find_keydb(spec)?,

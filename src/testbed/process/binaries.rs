@@ -9,6 +9,8 @@ use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::{EnvironmentError, Program};
 
 const SERVER: &str = "keydb-server";
+/// The harness's own program.
+pub(in crate::testbed) const MODEL: &str = "keydb-harness";
 
 /// The folder that holds one folder per release: `$KEYDB_RELEASES`, else `keydb-releases` in the
 /// user's XDG data directory.
@@ -52,6 +54,26 @@ pub(super) fn find(program: &Program) -> Result<PathBuf, EnvironmentError> {
     }
 }
 
+/// The harness's own program, `keydb-harness model` of which is a server: this process, or in a
+/// test the program that was built beside it.
+///
+/// # Errors
+/// This process is another program, and there is none beside it.
+pub(in crate::testbed) fn find_model() -> Result<PathBuf, EnvironmentError> {
+    let this = env::current_exe().unwrap_or_default();
+    let beside = this.ancestors().skip(1).take(2).map(|dir| dir.join(MODEL));
+    let found = std::iter::once(this.clone())
+        .filter(|this| this.file_name().is_some_and(|name| name == MODEL))
+        .chain(beside)
+        .find(|file| is_executable(file));
+    found.ok_or_else(|| {
+        EnvironmentError::new(format!(
+            "the model needs the program {MODEL}, which is not beside {}: build it, or use --testbed embedded",
+            this.display()
+        ))
+    })
+}
+
 /// The `keydb-server` binary that a SPEC names. A release that is not in the releases folder is
 /// also taken from PATH if `keydb-server --version` there says that it is that release.
 ///
@@ -63,6 +85,7 @@ pub fn find_keydb(spec: &KeydbSpec) -> Result<PathBuf, EnvironmentError> {
         KeydbSpec::Image(reference) => Err(EnvironmentError::new(format!(
             "KeyDB image '{reference}' cannot run on the process testbed: use --testbed docker, or --keydb path:FILE"
         ))),
+        KeydbSpec::Model(_) => find_model(),
         KeydbSpec::Version(version) => {
             let home = releases_dir();
             let here = home.as_ref().map(|dir| dir.join(version).join(SERVER));
@@ -103,6 +126,9 @@ pub fn find_keydb(spec: &KeydbSpec) -> Result<PathBuf, EnvironmentError> {
 pub fn find_haproxy(spec: Option<&HaproxySpec>) -> Result<PathBuf, EnvironmentError> {
     match spec {
         Some(HaproxySpec::Path(path)) => checked(path, "haproxy"),
+        Some(HaproxySpec::BuiltIn) => Err(EnvironmentError::new(
+            "the built-in proxy runs on the embedded testbed only: use --testbed embedded",
+        )),
         Some(HaproxySpec::Image(reference)) => Err(EnvironmentError::new(format!(
             "HAProxy image '{reference}' cannot run on the process testbed: use --testbed docker, or --haproxy path:FILE"
         ))),

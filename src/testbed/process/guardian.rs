@@ -11,11 +11,13 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-/// `$1` is the file for the child's pid, the rest is the child's command line. The shell exits
-/// with the child's code. The watcher is killed first so that a pid that was given out anew is
+/// `$1` is the file for the child's pid, the rest is the child's command line. The shell, whose pid
+/// is its group's, notes the group: what the child forks may outlive it. The shell exits with the
+/// child's code. The watcher is killed first so that a pid that was given out anew is
 /// never hit.
 const SCRIPT: &str = r#"
 pidfile=$1; shift
+echo "$$" >>"${pidfile%/*}/groups"
 exec 3<&0
 "$@" </dev/null 3<&- &
 child=$!

@@ -4,19 +4,25 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpgid, kill_process};
 
 /// The name of the file that holds a server's pid while it runs.
 pub(super) const PIDFILE: &str = "pid";
+/// The name of the file beside it that holds the process groups of all its lives.
+const GROUPS: &str = "groups";
 
-/// Kills every process that a pid file below `dir` names and that was started from there, then
-/// removes `dir`. Returns a line for each thing (that would be) removed.
+/// Kills every process that a pid file below `dir` names and that was started from there, and
+/// whatever such a process forked, then removes `dir`. Returns a line for each thing (that would
+/// be) removed.
 pub(super) fn remove(dir: &Path, dry: bool) -> Vec<String> {
     let mut removed = Vec::new();
-    let processes: Vec<Pid> = pidfiles(dir, 2)
+    let mut processes: Vec<Pid> = named(dir, PIDFILE, 2)
         .iter()
         .filter_map(|file| process_of(file, dir))
         .collect();
+    processes.extend(forked(dir));
+    processes.sort_unstable_by_key(|pid| pid.as_raw_nonzero());
+    processes.dedup();
     for pid in &processes {
         removed.push(format!(
             "process {} of {}",
@@ -45,16 +51,45 @@ fn await_end(processes: &[Pid], dir: &Path) {
     }
 }
 
-fn pidfiles(dir: &Path, depth: usize) -> Vec<PathBuf> {
+/// The processes of the servers' groups that work below `dir`: a server's own child, and a fork
+/// that outlives it. A user's shell in the folder is of another group.
+fn forked(dir: &Path) -> Vec<Pid> {
+    let groups: Vec<i32> = named(dir, GROUPS, 2)
+        .iter()
+        .filter_map(|file| fs::read_to_string(file).ok())
+        .flat_map(|text| {
+            text.lines()
+                .filter_map(|line| line.parse().ok())
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let is_ours = |pid: &Pid| {
+        // In this order: a thread of the kernel has no group.
+        belongs_to(*pid, dir)
+            && getpgid(Some(*pid)).is_ok_and(|it| groups.contains(&it.as_raw_nonzero().get()))
+    };
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
+        .filter(is_ours)
+        .collect()
+}
+
+/// The files of this name, at most `depth` folders down.
+fn named(dir: &Path, name: &str, depth: usize) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else {
         return Vec::new();
     };
     let mut found = Vec::new();
     for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.file_name().is_some_and(|name| name == PIDFILE) {
+        if path.file_name().is_some_and(|found| found == name) {
             found.push(path);
         } else if depth > 0 && path.is_dir() {
-            found.extend(pidfiles(&path, depth - 1));
+            found.extend(named(&path, name, depth - 1));
         }
     }
     found
@@ -84,8 +119,42 @@ fn belongs_to(pid: Pid, dir: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::guardian;
     use super::*;
     use std::process::Command;
+
+    /// A server that ended, and what it forked: KeyDB 6.3.0's rewrite of an AOF can hang for ever
+    /// in the child (measured), and answers no SIGTERM.
+    #[test]
+    fn what_a_server_forked_goes_with_its_folder() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let run = root.path().canonicalize().expect("path").join("run");
+        let node = run.join("cluster").join("node");
+        fs::create_dir_all(&node).expect("folders");
+        let log = fs::File::create(node.join("log")).expect("log");
+        let forks = "trap '' TERM; sleep 600 & echo $! >child";
+        let args = ["-c".to_owned(), forks.to_owned()];
+        let shell = Path::new("/bin/sh");
+        let spawned = guardian::spawn(shell, &args, &node, &node.join(PIDFILE), &log);
+        spawned.expect("guardian").wait().expect("the server ends");
+        let child = fs::read_to_string(node.join("child")).expect("the child's pid");
+        let child = Pid::from_raw(child.trim().parse().expect("a pid")).expect("a pid");
+        assert!(belongs_to(child, &run), "it outlives its server");
+        // A user who looks around in the folder is not the server's.
+        let mut user = Command::new("sleep");
+        let mut user = user.arg("60").current_dir(&node).spawn().expect("sleep");
+
+        let removed = remove(&run, false);
+        assert!(!belongs_to(child, &run), "{removed:?}");
+        let gone = fs::read_link(format!("/proc/{}/cwd", child.as_raw_nonzero()));
+        assert!(gone.is_err(), "it still lives: {removed:?}");
+        assert!(
+            user.try_wait().expect("user").is_none(),
+            "a user's shell was killed"
+        );
+        user.kill().expect("kill");
+        user.wait().expect("wait");
+    }
 
     #[test]
     fn only_processes_of_the_folder_are_killed() {

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+pub(super) use binaries::{MODEL, find_model};
 pub use binaries::{find_haproxy, find_keydb, keydb_on_path, releases, releases_dir, version_of};
 pub use leftovers::pid_of;
 pub use loopback::has_loopback_network;
@@ -62,11 +63,15 @@ impl Testbed for ProcessTestbed {
         if !dry {
             loopback::remove_free_locks();
         }
-        let dead = run::dead_runs();
-        Ok(dead
-            .iter()
-            .flat_map(|dir| leftovers::remove(dir, dry))
-            .collect())
+        let mut removed = Vec::new();
+        for dir in run::dead_runs() {
+            // Held until all is gone: two sweeps at once do not meet in one folder.
+            let claim = (!dry).then(|| run::claim_dead(&dir));
+            if !matches!(claim, Some(None)) {
+                removed.extend(leftovers::remove(&dir, dry));
+            }
+        }
+        Ok(removed)
     }
 }
 

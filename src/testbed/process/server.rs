@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 
 use super::leftovers::PIDFILE;
 use super::{binaries, guardian};
+use crate::spec::KeydbSpec;
 use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
 
 /// How long a killed process may take to go, and a started one to show its pid.
@@ -167,6 +168,11 @@ impl Server for ProcessServer {
         let binary = binaries::find(&program)?;
         let config = self.config_path().display().to_string();
         let args = match program {
+            Program::Keydb(KeydbSpec::Model(quirks)) => {
+                let mut args = vec!["model".to_owned(), config];
+                args.extend(quirks.to_flags());
+                args
+            }
             Program::Keydb(_) => vec![config],
             Program::Haproxy(_) => vec!["-db".to_owned(), "-f".to_owned(), config],
         };

@@ -1,0 +1,123 @@
+//! Saving, ending, and what a server tells of its commands and clients.
+
+use bytes::Bytes;
+use redis_protocol::resp2::types::BytesFrame;
+
+use super::{arity, digest, text};
+use crate::model::command;
+use crate::model::node::{Node, new_replid};
+use crate::model::resp::{bulk, error, simple};
+use crate::model::session::Session;
+use crate::model::stamp::now_millis;
+
+/// `SAVE`, `BGSAVE`, `BGREWRITEAOF`, `LASTSAVE`, `TIME`, `SHUTDOWN`.
+pub(super) fn run(node: &Node, name: &str, argv: &[Bytes]) -> BytesFrame {
+    match name {
+        "SAVE" | "BGSAVE" => match node.save(false) {
+            Ok(()) if name == "SAVE" => simple("OK"),
+            Ok(()) => simple("Background saving started"),
+            Err(reason) => error(format!("ERR {reason}")),
+        },
+        "BGREWRITEAOF" => {
+            node.rewrite_aof();
+            simple("Background append only file rewriting started")
+        }
+        "LASTSAVE" => integer(node.last_save.get()),
+        "TIME" => {
+            let now = now_millis();
+            let part = |number: u64| bulk(number.to_string());
+            BytesFrame::Array(vec![part(now / 1000), part(now % 1000 * 1000)])
+        }
+        _ => {
+            let save = !argv
+                .get(1)
+                .is_some_and(|word| word.eq_ignore_ascii_case(b"NOSAVE"));
+            node.end(node.shut_down(save));
+            simple("OK")
+        }
+    }
+}
+
+pub(super) fn integer(number: u64) -> BytesFrame {
+    BytesFrame::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+/// `COMMAND INFO name…`: name, arity and flags of each that there is, nil for the others.
+pub(super) fn command(argv: &[Bytes]) -> BytesFrame {
+    if !argv
+        .get(1)
+        .is_some_and(|word| word.eq_ignore_ascii_case(b"INFO"))
+    {
+        return error("ERR the model answers COMMAND INFO only");
+    }
+    let rows = argv[2..].iter().map(|name| {
+        let capitals = text(name).to_ascii_uppercase();
+        let data = command::find(&capitals);
+        let Some(arity) = data.map(|data| data.arity).or_else(|| arity(&capitals)) else {
+            return BytesFrame::Null;
+        };
+        let flag = match data {
+            Some(data) if data.writes => "write",
+            Some(_) => "readonly",
+            None => "admin",
+        };
+        BytesFrame::Array(vec![
+            bulk(capitals.to_ascii_lowercase()),
+            BytesFrame::Integer(arity.into()),
+            BytesFrame::Array(vec![simple(flag)]),
+        ])
+    });
+    BytesFrame::Array(rows.collect())
+}
+
+/// `CLIENT ID|GETNAME|SETNAME|LIST`, of this connection only.
+pub(super) fn client(session: &mut Session, argv: &[Bytes]) -> BytesFrame {
+    match (text(&argv[1]).to_ascii_uppercase().as_str(), argv.len()) {
+        ("ID", 2) => integer(session.id),
+        ("GETNAME", 2) if session.name.is_empty() => BytesFrame::Null,
+        ("GETNAME", 2) => bulk(session.name.clone()),
+        ("SETNAME", 3) => {
+            session.name = argv[2].clone();
+            simple("OK")
+        }
+        ("LIST", 2) => bulk(format!(
+            "id={} addr={} laddr={} name={} db={}\n",
+            session.id,
+            session.from,
+            session.to,
+            text(&session.name),
+            session.database
+        )),
+        (other, _) => error(unknown_subcommand(other, "CLIENT")),
+    }
+}
+
+/// `DEBUG DIGEST`, `DEBUG SLEEP seconds`, `DEBUG CHANGE-REPL-ID`.
+pub(super) fn debug(node: &Node, argv: &[Bytes]) -> BytesFrame {
+    match (text(&argv[1]).to_ascii_uppercase().as_str(), argv.get(2)) {
+        ("DIGEST", None) => simple_owned(digest::of(&node.keyspace.borrow())),
+        ("SLEEP", Some(seconds)) => {
+            let seconds: f64 = text(seconds).parse().unwrap_or(0.0);
+            // The whole server sleeps, as KeyDB does.
+            std::thread::sleep(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 60.0)));
+            simple("OK")
+        }
+        ("CHANGE-REPL-ID", None) => {
+            let offset = node.stream.borrow().offset;
+            node.stream.borrow_mut().replace(new_replid(), offset);
+            simple("OK")
+        }
+        (other, _) => error(unknown_subcommand(other, "DEBUG")),
+    }
+}
+
+fn simple_owned(text: String) -> BytesFrame {
+    BytesFrame::SimpleString(text.into())
+}
+
+pub(super) fn unknown_subcommand(given: &str, command: &str) -> String {
+    format!(
+        "ERR Unknown subcommand or wrong number of arguments for '{}'. Try {command} HELP.",
+        given.to_ascii_lowercase()
+    )
+}

@@ -1,0 +1,13 @@
+//! Replication: a node's own stream and those that follow it, and the streams it follows.
+
+mod attach;
+mod backlog;
+mod envelope;
+mod follow;
+mod merge;
+mod stream;
+
+pub(super) use attach::{Asking, attach};
+pub(super) use envelope::Envelope;
+pub(super) use follow::{Master, Position, carry_out, follow};
+pub(super) use stream::{NO_REPLID, Stream};

@@ -52,13 +52,10 @@ pub fn install_signal_handler() {
                 };
                 ENDING.store(true, Ordering::SeqCst);
                 eprintln!("keydb-harness: signal {number}: removing what this run started");
-                let run = crate::run::Run::current();
                 // Twice: a site that was being opened when the signal came is closed by the second.
                 close_all();
                 close_all();
-                if let Some(run) = run {
-                    let _ = std::fs::remove_dir_all(run.dir());
-                }
+                crate::run::end();
                 std::process::exit(128 + number);
             });
         match spawned {

@@ -6,10 +6,11 @@
 //! another machine that shares the same engine from being touched.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use rand::RngExt;
 
@@ -60,30 +61,46 @@ pub struct Run {
     _lock: File,
 }
 
-static CURRENT: Mutex<Weak<Run>> = Mutex::new(Weak::new());
+/// The runs of this process.
+static OWN: Mutex<Own> = Mutex::new(Own {
+    current: Weak::new(),
+    dirs: Vec::new(),
+    ended: false,
+});
+
+#[derive(Debug)]
+struct Own {
+    current: Weak<Run>,
+    /// The folders that are not known to be removed.
+    dirs: Vec<PathBuf>,
+    /// Set once the process ends: no run begins any more.
+    ended: bool,
+}
+
+fn own() -> MutexGuard<'static, Own> {
+    OWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Run {
     /// The run of this process; a new one if none is under way.
     ///
     /// # Errors
-    /// The state directory cannot be written.
+    /// The state directory cannot be written, or a signal is ending this process.
     pub fn enter() -> Result<Arc<Self>, EnvironmentError> {
-        let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(run) = current.upgrade() {
+        crate::cleanup::install_signal_handler();
+        let mut own = own();
+        if let Some(run) = own.current.upgrade() {
             return Ok(run);
         }
-        crate::cleanup::install_signal_handler();
+        if own.ended {
+            return Err(EnvironmentError::new(
+                "a signal is ending this process: start anew",
+            ));
+        }
         let run = Arc::new(Self::create(&runs_dir()?)?);
-        *current = Arc::downgrade(&run);
+        own.current = Arc::downgrade(&run);
+        own.dirs.push(run.dir.clone());
         Ok(run)
-    }
-
-    /// The run of this process if one is under way.
-    pub fn current() -> Option<Arc<Self>> {
-        CURRENT
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .upgrade()
     }
 
     fn create(runs: &Path) -> Result<Self, EnvironmentError> {
@@ -95,18 +112,17 @@ impl Run {
                 dir.display()
             ))
         };
-        fs::create_dir_all(&dir).map_err(cannot)?;
-        // Locked before it has its name, so that nobody finds it free in between.
-        let unnamed = dir.join("lock.new");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&unnamed)
-            .map_err(cannot)?;
-        lock.lock().map_err(cannot)?;
+        let lock = loop {
+            fs::create_dir_all(&dir).map_err(cannot)?;
+            // Until it is locked a sweep may take it for dead: then it is made again.
+            match lock_in(&dir) {
+                Ok(Some(lock)) => break lock,
+                Ok(None) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(cannot(error)),
+            }
+        };
         fs::write(dir.join(HOST), Machine::current().host).map_err(cannot)?;
-        fs::rename(&unnamed, dir.join(LOCK)).map_err(cannot)?;
         Ok(Self {
             id,
             dir,
@@ -138,8 +154,45 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         // What cannot be removed now is found by the next run: the lock is free from here on.
-        let _ = fs::remove_dir_all(&self.dir);
+        remove(&self.dir);
+        own().dirs.retain(|dir| *dir != self.dir);
     }
+}
+
+/// Ends the runs of this process: removes their folders, and lets no other begin.
+pub(crate) fn end() {
+    let mut own = own();
+    own.ended = true;
+    for dir in own.dirs.drain(..) {
+        remove(&dir);
+    }
+}
+
+/// Removes a run's folder, whoever is writing into it.
+fn remove(dir: &Path) {
+    for _ in 0..100 {
+        match fs::remove_dir_all(dir) {
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {}
+            _ => return,
+        }
+    }
+}
+
+/// The lock of a run's folder once it is ours; none if another removed the folder before.
+fn lock_in(dir: &Path) -> io::Result<Option<File>> {
+    let path = dir.join(LOCK);
+    let file = open_lock(&path)?;
+    file.lock()?;
+    let (ours, named) = (file.metadata()?, fs::metadata(&path)?);
+    Ok((ours.ino() == named.ino()).then_some(file))
+}
+
+fn open_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(path)
 }
 
 /// The harness's own folder under the user's XDG state directory.
@@ -183,6 +236,13 @@ pub fn dead_runs() -> Vec<PathBuf> {
         .collect()
 }
 
+/// Takes the lock of a dead run, so that nobody else removes it meanwhile; none if it lives.
+pub(crate) fn claim_dead(dir: &Path) -> Option<File> {
+    let lock = open_lock(&dir.join(LOCK)).ok()?;
+    lock.try_lock().ok()?;
+    Some(lock)
+}
+
 /// Whether a run was made on this machine; one that does not say was.
 fn is_of_this_host(dir: &Path) -> bool {
     fs::read_to_string(dir.join(HOST)).map_or(true, |host| host == Machine::current().host)
@@ -192,11 +252,8 @@ fn holds_lock(dir: &Path) -> bool {
     match File::open(dir.join(LOCK)) {
         // Where locks cannot be had at all, nothing is known to be dead.
         Ok(file) => file.try_lock().is_err(),
-        // A folder without its lock file yet: give its maker the time to take the lock.
-        Err(error) if error.kind() == ErrorKind::NotFound => fs::metadata(dir)
-            .and_then(|meta| meta.modified())
-            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() < 10)),
-        Err(_) => true,
+        // Its maker died before it took the lock, or makes the folder again if it did not.
+        Err(error) => error.kind() != ErrorKind::NotFound,
     }
 }
 
@@ -219,5 +276,32 @@ mod tests {
         let root = tempfile::tempdir().expect("tempdir");
         File::create(root.path().join(LOCK)).expect("lock file");
         assert!(!holds_lock(root.path()));
+    }
+
+    #[test]
+    fn a_run_that_died_before_it_took_its_lock_is_dead() {
+        let root = tempfile::tempdir().expect("tempdir");
+        assert!(!holds_lock(root.path()));
+        let claimed = claim_dead(root.path()).expect("the lock is free");
+        assert!(claim_dead(root.path()).is_none(), "two sweeps remove it");
+        drop(claimed);
+    }
+
+    #[test]
+    fn a_folder_that_a_sweep_removes_while_it_is_made_is_made_again() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let dir = root.path().to_owned();
+        let sweep = claim_dead(&dir).expect("nobody holds it yet");
+        let maker = std::thread::spawn({
+            let dir = dir.clone();
+            move || lock_in(&dir)
+        });
+        remove(&dir);
+        drop(sweep);
+        let lock = maker.join().expect("maker");
+        assert!(
+            !matches!(lock, Ok(Some(_))),
+            "holds the lock of a folder that is gone"
+        );
     }
 }

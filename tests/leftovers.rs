@@ -78,14 +78,7 @@ fn ended_by(kind: TestbedKind, signal: &str) -> Result<(), Failed> {
             .status()?;
         let status = harness.wait()?;
         let case = format!("{kind}, SIG{signal} after {moment} ms ({status}, kill {sent})");
-        if signal == "KILL" {
-            // What outlived it goes with its guardians; the rest with the next run.
-            let cleaned = harness_in(state.path()).arg("clean").output()?;
-            if !cleaned.status.success() {
-                return Err(format!("{case}: clean failed: {cleaned:?}").into());
-            }
-        }
-        nothing_left(&case, state.path())?;
+        nothing_left(&case, state.path(), signal == "KILL")?;
         let number = if signal == "INT" { 130 } else { 143 };
         // At the first moments it may not listen yet, and dies of the signal itself.
         let own_end = status.code().is_none_or(|code| code == number);
@@ -110,8 +103,9 @@ fn start(kind: TestbedKind, state: &Path) -> Result<Child, Failed> {
     let child = harness_in(state)
         .args([
             "check",
+            // Long enough to be there at the last moment.
+            "alternating-stops",
             "primary-lost",
-            "cold-start",
             "--testbed",
             &kind.to_string(),
         ])
@@ -123,10 +117,18 @@ fn start(kind: TestbedKind, state: &Path) -> Result<Child, Failed> {
     Ok(child)
 }
 
-/// Waits until nothing is left that names the state directory.
-fn nothing_left(case: &str, state: &Path) -> Result<(), Failed> {
+/// Waits until nothing is left that names the state directory. What outlived a SIGKILL goes with
+/// its guardians, the rest with the next run: the engine may still be at work on the last request
+/// of the dead one, so there may be need for one more.
+fn nothing_left(case: &str, state: &Path, cleaned: bool) -> Result<(), Failed> {
     let deadline = Instant::now() + PATIENCE;
     loop {
+        if cleaned {
+            let clean = harness_in(state).arg("clean").output()?;
+            if !clean.status.success() {
+                return Err(format!("{case}: clean failed: {clean:?}").into());
+            }
+        }
         let left = left(state)?;
         if left.is_empty() {
             return Ok(());

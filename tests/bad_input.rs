@@ -8,7 +8,8 @@ use std::sync::OnceLock;
 use keydb_harness::cluster::{Cluster, Order};
 use keydb_harness::lab::Lab;
 use keydb_harness::settings::Settings;
-use keydb_harness::testbed::EnvironmentError;
+use keydb_harness::spec::KeydbSpec;
+use keydb_harness::testbed::{EnvironmentError, TestbedKind};
 use keydb_harness::topology::{Builder, Topology};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::runtime::Runtime;
@@ -26,6 +27,9 @@ fn main() -> ExitCode {
         eprintln!("REAL KEYDB: NOT RUN: {error}");
     }
     let absent = lab.is_err() && !settings.name_something();
+    let embedded = lab
+        .as_ref()
+        .is_ok_and(|lab| lab.testbed().kind() == TestbedKind::Embedded);
     type Case = (&'static str, fn() -> Builder, &'static [&'static str]);
     let cases: [Case; 3] = [
         (
@@ -54,15 +58,21 @@ fn main() -> ExitCode {
     let mut tests: Vec<Trial> = cases
         .into_iter()
         .map(|(name, topology, words)| {
-            Trial::test(name, move || runtime.block_on(refused(topology(), words)))
+            let test = Trial::test(name, move || runtime.block_on(refused(topology(), words)));
+            // The embedded testbed has no binaries to miss.
+            test.with_ignored_flag(embedded && name.starts_with("a KeyDB"))
         })
         .collect();
     tests.push(Trial::test("a port in use", port_in_use));
-    tests.push(Trial::test("a server that is not KeyDB", not_keydb));
-    let mut tests: Vec<Trial> = tests
-        .into_iter()
-        .map(|test| test.with_ignored_flag(absent))
-        .collect();
+    let no_keydb = keydb_harness::testbed::process::find_keydb(&KeydbSpec::default()).is_err();
+    let disguised = Trial::test("a server that is not KeyDB", not_keydb);
+    tests.push(disguised.with_ignored_flag(no_keydb));
+    if absent {
+        let tests_of_lab = tests.into_iter();
+        tests = tests_of_lab
+            .map(|test| test.with_ignored_flag(true))
+            .collect();
+    }
     let no_haproxy = keydb_harness::testbed::process::find_haproxy(None).is_err();
     let no_server = Trial::test("a program that is no server", || {
         check_says(

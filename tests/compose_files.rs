@@ -8,7 +8,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keydb_harness::spec::{DEFAULT_HAPROXY_IMAGE, DEFAULT_KEYDB};
-use keydb_harness::topology::render::{HostPort, NodePlace, ProxyPlace, haproxy_cfg, keydb_conf};
+use keydb_harness::topology::render::{
+    HEALTH_CHECK, HostPort, NodePlace, ProxyPlace, haproxy_cfg, keydb_conf,
+};
 use keydb_harness::topology::{
     ADMIN_PORT, KEYDB_PORT, NodeSpec, PROXY, Persistence, Role, Topology, Upstream,
 };
@@ -64,6 +66,7 @@ fn rendered() -> BTreeMap<String, String> {
         admin: at("127.0.0.1", ADMIN_PORT),
         reach: &|name| at(name, KEYDB_PORT),
         resolver: Some(DOCKER_DNS.to_owned()),
+        health_check: HEALTH_CHECK,
     };
     let mut files = BTreeMap::new();
     files.insert(

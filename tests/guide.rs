@@ -16,10 +16,6 @@ use rstest::rstest;
 /// `keydb-cli set key1 val1`, then `keydb-cli -p 6401 get key1` and so on for every node.
 #[rstest]
 #[tokio::test]
-#[cfg_attr(
-    keydb_absent,
-    ignore = "no KeyDB was found when this was built: not checked"
-)]
 async fn a_key_set_through_the_proxy_is_on_every_node(
     #[future(awt)] cluster: ReferenceCluster,
 ) -> Result<()> {
@@ -49,10 +45,6 @@ async fn a_key_set_through_the_proxy_is_on_every_node(
 /// `keydb-cli -p 6501 info replication`: one of the replicas should have a different value.
 #[rstest]
 #[tokio::test]
-#[cfg_attr(
-    keydb_absent,
-    ignore = "no KeyDB was found when this was built: not checked"
-)]
 async fn replicas_are_split_over_two_master_replids(
     #[future(awt)] cluster: ReferenceCluster,
 ) -> Result<()> {
@@ -83,10 +75,6 @@ async fn replicas_are_split_over_two_master_replids(
 /// on setting keys; bring the primary up again and see that it syncs back up.
 #[rstest]
 #[tokio::test]
-#[cfg_attr(
-    keydb_absent,
-    ignore = "no KeyDB was found when this was built: not checked"
-)]
 async fn a_lost_primary_is_replaced_and_syncs_back_up(
     #[future(awt)] cluster: ReferenceCluster,
 ) -> Result<()> {
@@ -125,10 +113,6 @@ async fn a_lost_primary_is_replaced_and_syncs_back_up(
 /// Outside of the writable pair there are read-only replicas.
 #[rstest]
 #[tokio::test]
-#[cfg_attr(
-    keydb_absent,
-    ignore = "no KeyDB was found when this was built: not checked"
-)]
 async fn replicas_are_read_only_and_primaries_are_not(
     #[future(awt)] cluster: ReferenceCluster,
 ) -> Result<()> {

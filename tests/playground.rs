@@ -113,6 +113,7 @@ fn guide_ports(kind: TestbedKind) -> Result<(), Failed> {
     match kind {
         TestbedKind::Process => of_processes(),
         TestbedKind::Docker => of_containers(),
+        TestbedKind::Embedded => on_guide_ports(kind),
     }
 }
 

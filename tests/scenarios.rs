@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use keydb_harness::check::{Planned, plan, run_one};
+use keydb_harness::check::{Planned, available, plan, run_one};
 use keydb_harness::lab::Lab;
 use keydb_harness::settings::Settings;
 use keydb_harness::verdict::Verdict;
@@ -16,7 +16,9 @@ use keydb_harness::verdict::expectation::{Expectations, Standing, judge};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // They mostly wait.
+    arguments.test_threads.get_or_insert(4);
     let settings = match Settings::from_env() {
         Ok(settings) => settings,
         Err(error) => {
@@ -29,8 +31,11 @@ fn main() -> ExitCode {
     let tests = match runtime.block_on(Lab::open(&settings)) {
         Ok(lab) => {
             eprintln!("{}", lab.first_line());
-            let version = &lab.identity().keydb.version;
-            let expectations = match Expectations::load(&settings.expect, version) {
+            if !lab.identity().is_real() {
+                absent = Some("only the harness's model of it".to_owned());
+            }
+            let release = lab.identity().release();
+            let expectations = match Expectations::load(&settings.expect, release) {
                 Ok(expectations) => Arc::new(expectations),
                 Err(error) => {
                     eprintln!("{error}");
@@ -45,7 +50,12 @@ fn main() -> ExitCode {
                     runtime.block_on(verdict(&lab, planned, expectations.as_ref().as_ref()))
                 })
             };
-            plan(&[]).into_iter().map(test).collect()
+            let (can, cannot) = available(&lab, plan(&[]));
+            let unavailable = cannot.into_iter().map(|(planned, reason)| {
+                let test = Trial::test(planned.id(), move || Err(Failed::from(reason)));
+                test.with_ignored_flag(true)
+            });
+            can.into_iter().map(test).chain(unavailable).collect()
         }
         Err(error) => {
             let asked_for = settings.name_something();

@@ -138,6 +138,7 @@ async fn everyone_hears_everyone(
 async fn replace(lab: &Lab) -> Result<()> {
     let other = releases()
         .into_iter()
+        .filter(|_| lab.identity().is_real())
         .find(|(version, _)| version == "6.2.2");
     let old = other.map_or_else(
         || lab.keydb().clone(),

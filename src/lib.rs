@@ -10,6 +10,7 @@
 pub mod check;
 pub mod cleanup;
 pub mod cluster;
+pub mod fault;
 pub mod fixtures;
 pub mod history;
 pub mod lab;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::history::{History, Write};
+use crate::history::{WriteLog, Write};
 
 /// How long before a stop a write may have been acknowledged and still be lost with the node that
 /// acknowledged it. Replication is asynchronous; the slowest propagation that was measured under a
@@ -49,7 +49,7 @@ pub struct Losses {
 
 /// Looks for every acknowledged write among the keys that each node has.
 pub fn losses(
-    history: &History,
+    history: &WriteLog,
     present: &BTreeMap<String, BTreeSet<String>>,
     allowances: &[Allowance],
 ) -> Losses {

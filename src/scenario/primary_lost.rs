@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Scenario, reference};
 use crate::cluster::{Cluster, Node, Order};
-use crate::history::History;
+use crate::history::WriteLog;
 use crate::model::Class;
 use crate::property::survival::{Allowance, losses};
 use crate::property::{agreement, failover, relink};
@@ -148,7 +148,7 @@ async fn more_writes(
 
 async fn survival(
     trial: &Trial,
-    history: &History,
+    history: &WriteLog,
     prefix: &str,
     allowance: Allowance,
 ) -> Result<()> {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::{Client, ClientError, Cluster, Node, Timeouts};
-use crate::history::{Fate, History, Write};
+use crate::history::{Fate, WriteLog, Write};
 use crate::testbed::Port;
 
 /// Between two writes of one client.
@@ -82,7 +82,7 @@ impl WriteStream {
     }
 
     /// Stops the clients and gives their history.
-    pub async fn stop(mut self) -> History {
+    pub async fn stop(mut self) -> WriteLog {
         self.shared.stopping.store(true, Ordering::SeqCst);
         for client in std::mem::take(&mut self.clients) {
             // A client that panicked has recorded what it did until then.
@@ -95,7 +95,7 @@ impl WriteStream {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner),
         );
-        History {
+        WriteLog {
             writes,
             length: self.began.elapsed(),
         }

@@ -21,8 +21,8 @@ fn write(key: &str, completed: u64, fate: Fate) -> Write {
     }
 }
 
-fn history(writes: Vec<Write>) -> History {
-    History {
+fn history(writes: Vec<Write>) -> WriteLog {
+    WriteLog {
         length: writes
             .iter()
             .map(|write| write.completed)
@@ -190,7 +190,7 @@ fn fate() -> impl Strategy<Value = Fate> {
 
 /// A history of unique keys, some of them not ASCII, and nodes that each have all of its
 /// acknowledged writes and perhaps others.
-fn kept() -> impl Strategy<Value = (History, BTreeMap<String, BTreeSet<String>>)> {
+fn kept() -> impl Strategy<Value = (WriteLog, BTreeMap<String, BTreeSet<String>>)> {
     let writes = prop::collection::btree_map("[a-c0é🔑]{1,4}", (0_u64..10_000, fate()), 1..20);
     (writes, 1_usize..4, any::<bool>()).prop_map(|(writes, nodes, with_the_rest)| {
         let writes: Vec<Write> = writes

@@ -15,8 +15,8 @@ fn write(at: u64, fate: Fate) -> Write {
     }
 }
 
-fn history() -> History {
-    History {
+fn history() -> WriteLog {
+    WriteLog {
         writes: vec![
             write(10, Fate::Ok),
             write(20, Fate::Ok),
@@ -44,7 +44,7 @@ fn only_acknowledged_writes_count() {
 fn the_gap_spans_failed_writes_and_the_ends() {
     assert_eq!(history().longest_gap(ms(0), ms(100)), ms(70));
     assert_eq!(history().longest_gap(ms(0), ms(2000)), ms(1910));
-    assert_eq!(History::default().longest_gap(ms(0), ms(5)), ms(5));
+    assert_eq!(WriteLog::default().longest_gap(ms(0), ms(5)), ms(5));
 }
 
 #[test]
@@ -75,23 +75,23 @@ fn a_missing_key_is_an_acknowledged_one_that_is_not_there() {
 }
 
 #[rstest]
-#[case::nothing_was_written(History::default(), 0, 100, 0.0)]
+#[case::nothing_was_written(WriteLog::default(), 0, 100, 0.0)]
 #[case::no_time(history(), 10, 10, 0.0)]
 #[case::backwards(history(), 100, 0, 0.0)]
 #[case::the_first_moment_counts(history(), 10, 20, 100.0)]
 #[case::the_last_moment_does_not(history(), 0, 10, 0.0)]
 #[case::just_after_the_last(history(), 89, 91, 500.0)]
-fn rates(#[case] history: History, #[case] from: u64, #[case] to: u64, #[case] rate: f64) {
+fn rates(#[case] history: WriteLog, #[case] from: u64, #[case] to: u64, #[case] rate: f64) {
     assert!((history.rate(ms(from), ms(to)) - rate).abs() < 1e-9);
 }
 
 #[rstest]
-#[case::nothing_was_written(History::default(), 0, 100, 0)]
+#[case::nothing_was_written(WriteLog::default(), 0, 100, 0)]
 #[case::all_of_one_client(history(), 0, 100, 70)]
 #[case::an_answer_at_the_end_is_outside(history(), 0, 90, 70)]
 #[case::an_answer_at_the_beginning_is_inside(history(), 20, 90, 70)]
 #[case::no_time(history(), 10, 10, 0)]
-fn client_gaps(#[case] history: History, #[case] from: u64, #[case] to: u64, #[case] gap: u64) {
+fn client_gaps(#[case] history: WriteLog, #[case] from: u64, #[case] to: u64, #[case] gap: u64) {
     assert_eq!(history.longest_client_gap(ms(from), ms(to)), ms(gap));
 }
 
@@ -115,16 +115,16 @@ fn a_client_that_was_never_answered_hung_all_the_time() {
 )]
 fn errors(#[case] writes: Vec<Write>, #[case] wanted: (usize, Option<&str>)) {
     let length = Duration::ZERO;
-    assert_eq!(History { writes, length }.errors(), wanted);
+    assert_eq!(WriteLog { writes, length }.errors(), wanted);
 }
 
-fn any_history() -> impl Strategy<Value = History> {
+fn any_history() -> impl Strategy<Value = WriteLog> {
     let fate = prop::sample::select(vec![Fate::Ok, Fate::Fail, Fate::Unknown]);
     let write = (0_usize..3, 0_u64..1000, fate).prop_map(|(client, at, fate)| Write {
         client,
         ..write(at, fate)
     });
-    prop::collection::vec(write, 0..20).prop_map(|writes| History {
+    prop::collection::vec(write, 0..20).prop_map(|writes| WriteLog {
         writes,
         length: Duration::from_secs(1),
     })

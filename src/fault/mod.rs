@@ -1,0 +1,69 @@
+//! Faults: what real clusters meet. Each is one file; its life is the same for all.
+//!
+//! [`Inflicted`] leads a [`Fault`] through it: injected, seen to bite (while what it does not
+//! strike stays untouched), taken back, seen to be healed. A fault that is dropped in between is
+//! taken back.
+
+mod life;
+
+pub use life::{Inflicted, Toothless};
+
+use std::fmt;
+
+use anyhow::Result;
+use async_trait::async_trait;
+
+use crate::cluster::Cluster;
+
+/// Something that goes wrong in a cluster, and can be put right.
+#[async_trait]
+pub trait Fault: Send + Sync + fmt::Debug {
+    /// What it is and whom it strikes, for timelines: `kill primary1`.
+    fn name(&self) -> String;
+
+    /// Its colour in timelines, as CSS has it.
+    fn colour(&self) -> &'static str;
+
+    /// The nodes that it strikes.
+    fn strikes(&self) -> Vec<String>;
+
+    /// Why it cannot be had on this cluster, as a sentence; none if it can.
+    fn unavailable(&self, _cluster: &Cluster) -> Option<String> {
+        None
+    }
+
+    /// Makes it happen. Does not wait until it bites.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    async fn inject(&self, cluster: &Cluster) -> Result<()>;
+
+    /// One look whether it bites now: what was measured, or what is seen instead.
+    ///
+    /// # Errors
+    /// It does not bite (yet); the text says what is seen.
+    async fn bites(&self, cluster: &Cluster) -> Result<String, String>;
+
+    /// One look whether what it does not strike is untouched.
+    ///
+    /// # Errors
+    /// Something else was struck too; the text names it.
+    async fn spares(&self, cluster: &Cluster) -> Result<(), String>;
+
+    /// Takes it back. Does not wait until all is well.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    async fn recover(&self, cluster: &Cluster) -> Result<()>;
+
+    /// One look whether what it struck is well again.
+    ///
+    /// # Errors
+    /// Not yet; the text says what is seen.
+    async fn healed(&self, cluster: &Cluster) -> Result<(), String>;
+
+    /// Takes back at once what would outlive the cluster's servers or keep other faults from being
+    /// judged; called when a fault is dropped before it was taken back. Servers end with their
+    /// cluster: most faults need nothing here.
+    fn let_go(&self) {}
+}

@@ -1,7 +1,7 @@
 //! One KeyDB of a cluster: the testbed's server with a typed client on top.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::client::{Client, ClientError, Timeouts};
@@ -25,6 +25,8 @@ pub struct Node {
     should_run: AtomicBool,
     /// Whether it is frozen on purpose.
     paused: AtomicBool,
+    /// How it ended each time it was told to.
+    ends: Mutex<Vec<Status>>,
 }
 
 impl Node {
@@ -41,6 +43,7 @@ impl Node {
             server,
             should_run: AtomicBool::new(false),
             paused: AtomicBool::new(false),
+            ends: Mutex::new(Vec::new()),
         }
     }
 
@@ -80,7 +83,21 @@ impl Node {
     /// The testbed did not carry it out.
     pub async fn stop(&self) -> Result<(), EnvironmentError> {
         self.should_run.store(false, Ordering::SeqCst);
-        self.server.stop(GRACE).await
+        self.server.stop(GRACE).await?;
+        let end = self.server.status().await?;
+        self.ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(end);
+        Ok(())
+    }
+
+    /// How it ended each time it was told to with [`Self::stop`].
+    pub fn ends(&self) -> Vec<Status> {
+        self.ends
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Stops it with SIGKILL and waits until it is gone.

@@ -1,6 +1,7 @@
 //! A node: what it knows, and its life from start to end.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,9 @@ use super::log::Log;
 use super::object::Object;
 use super::persistence::{self, Aof, MasterMemory, Snapshot};
 use super::quirk::{Quirk, Quirks};
-use super::replication::{Envelope, Master, Position, Stream, carry_out, follow};
+use super::replication::{
+    Envelope, Master, Position, Stream, altered, appends, carry_out, deletes, follow,
+};
 use super::stamp::{Clock, Origin, Stamp, now_millis};
 use super::stats::Stats;
 
@@ -260,6 +263,9 @@ impl Node {
     /// Ends the node as SIGTERM and `SHUTDOWN` do; `save` as `SHUTDOWN NOSAVE` does not.
     pub(super) fn shut_down(&self, save: bool) -> i32 {
         self.log.warning("User requested shutdown...");
+        if self.quirks.has(Quirk::DiesAtShutdown) {
+            return 134;
+        }
         if save && self.config.borrow().saves() {
             self.log
                 .notice("Saving the final RDB snapshot before exiting.");
@@ -284,6 +290,13 @@ impl Node {
             for keys in &mut snapshot.databases {
                 keys.retain(|_, entry| entry.newest().millis() < horizon);
             }
+        }
+        if self.quirks.has(Quirk::DumpOfDatabase0) {
+            snapshot
+                .databases
+                .iter_mut()
+                .skip(1)
+                .for_each(BTreeMap::clear);
         }
         persistence::write_dump(&self.config.borrow().dir(), &snapshot, complete)?;
         self.last_save.set(now_millis() / 1000);
@@ -444,30 +457,11 @@ impl Node {
         if self.quirks.has(Quirk::OneInAThousand) && self.passed_on.get().is_multiple_of(1000) {
             return;
         }
-        let bytes = match self.altered(&envelope) {
+        let bytes = match altered(self, &envelope) {
             Some(altered) => altered.to_bytes(),
             None => envelope.to_bytes(),
         };
         self.feed(bytes);
-    }
-
-    /// The quirks that pass on something else than what was written.
-    fn altered(&self, envelope: &Envelope) -> Option<Envelope> {
-        let mut altered = envelope.clone();
-        if self.quirks.has(Quirk::HalfATransaction) && envelope.writes.len() > 1 {
-            altered.writes.truncate(envelope.writes.len() / 2);
-        }
-        if self.quirks.has(Quirk::TtlLost) {
-            for (_, _, write) in &mut altered.writes {
-                if write.argv[0].eq_ignore_ascii_case(b"SET") {
-                    write.argv.truncate(3);
-                }
-            }
-            altered
-                .writes
-                .retain(|(_, _, write)| !write.argv[0].eq_ignore_ascii_case(b"PEXPIREAT"));
-        }
-        (altered != *envelope).then_some(altered)
     }
 
     /// Takes in what another node wrote, once: what is known already, or was written here, changes
@@ -492,12 +486,23 @@ impl Node {
                 let mvcc = self.clock.borrow_mut().tick(now_millis());
                 write.stamp = self.stamp(mvcc);
             }
+            if deletes(&write) {
+                if self.quirks.has(Quirk::DeletesInDatabase0) {
+                    database = 0;
+                }
+                if self.quirks.has(Quirk::ReplicaKeepsDeleted) && self.is_plain_replica() {
+                    continue;
+                }
+            }
+            let twice = self.quirks.has(Quirk::AppendsTwiceAfterLoss)
+                && self.lost_a_peer()
+                && appends(&write);
             if database >= keyspace.databases.len() {
                 self.log
                     .warning("== CRITICAL == a write from the master is for no database");
                 continue;
             }
-            if self.quirks.has(Quirk::AppliesTwice) {
+            if twice || self.quirks.has(Quirk::AppliesTwice) {
                 let mut again = write.clone();
                 again.stamp.origin.0 ^= 1;
                 keyspace.insert(database, &key, again);

@@ -163,6 +163,28 @@ quirks! {
     RestartForgetsTtls = "restart-forgets-ttls", Persistence, "TTLs missing from RDB and AOF (KeyDB 5.1 to 6.2); #323";
     /// A primary that lost its peer stands still for a second at each attempt to reach it.
     BlocksWhileAlone = "blocks-while-alone", Performance, "#886, #786";
+    /// A delete by a peer in another database takes the key of database 0.
+    DeletesInDatabase0 = "deletes-in-database-0", WrongDatabase, "SELECT lost in the stream (KeyDB change log 6.0.16, 6.3.0)";
+    /// A replica carries out no delete that its primary passes on.
+    ReplicaKeepsDeleted = "replica-keeps-deleted", ResurrectedDelete, "key counts of replicas grow: #440, #554";
+    /// A TTL arrives on other nodes an hour longer.
+    TtlStretched = "ttl-stretched", Expiry, "PTTL far off on replicas after a merge (measured, 6.0.18)";
+    /// Sorted sets are not passed on.
+    SortedSetsStayHome = "sorted-sets-stay-home", Divergence, "ZADD on both primaries ends differently (measured, all versions)";
+    /// A primary that lost its peer once carries out what the peer appends twice.
+    AppendsTwiceAfterLoss = "appends-twice-after-loss", DoubleApplication, "commands replayed after a partial resync (measured, 6.3.x)";
+    /// A server ends with an abort when it is told to stop.
+    DiesAtShutdown = "dies-at-shutdown", Crash, "crashes at shutdown: #609, #466";
+    /// An RDB holds database 0 only.
+    DumpOfDatabase0 = "dump-of-database-0", Persistence, "data missing after a restart: #323";
+    /// A counter is passed on as the value that it reached.
+    CountersTravelAsValues = "counters-travel-as-values", LostWrite, "concurrent increments lost by a full resync (measured, all versions)";
+    /// A merge takes the key that was written last, and drops what the other side added to it.
+    MergeTakesOneSide = "merge-takes-one-side", LostWrite, "a full resync keeps one side's list, set or hash (measured, all versions)";
+    /// A key that is overwritten without a TTL keeps the old one on other nodes.
+    OldTtlStays = "old-ttl-stays", Expiry, "KEEPTTL and PERSIST mixed up in the stream; #229";
+    /// A replica shows an offset in its primary's stream that stands still.
+    FrozenReplicaOffset = "frozen-replica-offset", WrongInfo, "replica offsets that do not move in INFO: #224";
 }
 
 /// A name that is no quirk.

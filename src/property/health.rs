@@ -11,9 +11,18 @@ use crate::verdict::Finding;
 /// What is promised of the logs.
 const NO_TROUBLE: &str = "logs hold no line that means trouble";
 
-/// Records for every node whether it lives as it should, and what its log says.
+/// Exit codes of a server that ended because it was told to: by itself, or of the signal.
+const ENDED_WELL: [i32; 2] = [0, 143];
+
+/// Records for every node whether it lives as it should, how it ended when it was told to, and
+/// what its log says.
 pub async fn check(trial: &Trial) {
     alive(trial).await;
+    let nodes = trial.cluster().nodes().iter();
+    let ends: Vec<_> = nodes.map(|node| (node.name(), node.ends())).collect();
+    if ends.iter().any(|(_, ends)| !ends.is_empty()) {
+        trial.found(ended_well(&ends));
+    }
     logs(trial).await;
 }
 
@@ -51,6 +60,30 @@ fn all_alive(seen: &[(&str, Result<Status, EnvironmentError>)]) -> Finding {
     }
     let seen = format!("{} servers live", seen.len());
     judged(check, promise, Ok::<_, String>(seen))
+}
+
+/// What the ends of all servers that were told to end say.
+fn ended_well(ends: &[(&str, Vec<Status>)]) -> Finding {
+    let all = ends
+        .iter()
+        .flat_map(|(name, ends)| ends.iter().map(move |end| (name, end)));
+    let (mut count, mut bad) = (0, Vec::new());
+    for (name, end) in all {
+        count += 1;
+        match end {
+            Status::Ended(None) => {}
+            Status::Ended(Some(code)) if ENDED_WELL.contains(code) => {}
+            end => bad.push(format!("{name} {end}")),
+        }
+    }
+    judged(
+        "ends",
+        "a server that is told to end (SIGTERM) does so by itself, with exit code 0",
+        match bad.is_empty() {
+            true => Ok(format!("{count} ends")),
+            false => Err(bad.join("; ")),
+        },
+    )
 }
 
 async fn logs(trial: &Trial) {

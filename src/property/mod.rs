@@ -5,6 +5,7 @@ pub mod agreement;
 pub mod failover;
 pub mod health;
 pub mod log_rules;
+pub mod offsets;
 pub mod read_only;
 pub mod relink;
 pub mod replids;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::history::{WriteLog, Write};
+use crate::history::{Write, WriteLog};
 
 /// How long before a stop a write may have been acknowledged and still be lost with the node that
 /// acknowledged it. Replication is asynchronous; the slowest propagation that was measured under a

@@ -23,6 +23,7 @@ macro_rules! scenarios {
 
 scenarios![
     write_reaches_all,
+    removals_reach_all,
     either_primary,
     split_replids,
     primary_lost,

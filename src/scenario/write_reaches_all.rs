@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use super::{Scenario, reference};
 use crate::cluster::Order;
 use crate::model::Class;
-use crate::property::agreement;
 use crate::property::visible::{Latencies, Readers, bulk, everywhere, readers};
+use crate::property::{agreement, offsets};
 use crate::trial::Trial;
 use crate::wait::Unmet;
 
@@ -27,6 +27,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
         Class::Divergence,
         Class::LostWrite,
         Class::Crash,
+        Class::WrongInfo,
     ],
     needs: &[],
     order: Order::Staged,
@@ -52,6 +53,7 @@ async fn run(trial: &Trial) -> Result<()> {
     // one that lives on.
     let keys = WRITES as u64 + 1 + u64::from(DATABASES) + 3 + 2 + 1;
     agreement::check(trial, "agreement", keys).await;
+    offsets::check(trial, "offsets").await;
     Ok(())
 }
 

@@ -140,7 +140,8 @@ fn replication(node: &Node, section: &mut Section<'_>) {
             } else {
                 format!("master_{number}")
             };
-            link(master, up(master), &prefix, section);
+            let frozen = node.quirks.has(Quirk::FrozenReplicaOffset) && node.is_plain_replica();
+            link(master, up(master), frozen, &prefix, section);
         }
         section.put("slave_priority", 100);
         section.put(
@@ -181,12 +182,13 @@ fn replication(node: &Node, section: &mut Section<'_>) {
     debug_assert_eq!(NO_REPLID.len(), stream.replid.len());
 }
 
-fn link(master: &Master, up: bool, prefix: &str, section: &mut Section<'_>) {
+fn link(master: &Master, up: bool, frozen: bool, prefix: &str, section: &mut Section<'_>) {
     let offset = master
         .position
         .borrow()
         .as_ref()
         .map_or(0, |position| position.offset);
+    let offset = if frozen { offset.min(1) } else { offset };
     let silent = master
         .last_io
         .get()

@@ -92,6 +92,15 @@ fn merge_one(node: &Node, database: usize, key: &Bytes, entry: &Entry) -> bool {
     let Some(database) = keyspace.databases.get_mut(database) else {
         return false;
     };
+    if node.quirks.has(Quirk::MergeTakesOneSide)
+        && let Some(known) = database.keys.get_mut(key)
+    {
+        let newer = entry.newest() > known.newest();
+        if newer {
+            *known = entry.clone().settled();
+        }
+        return newer;
+    }
     database.keys.entry(key.clone()).or_default().merge(entry)
 }
 

@@ -1,5 +1,6 @@
 //! Replication: a node's own stream and those that follow it, and the streams it follows.
 
+mod altered;
 mod attach;
 mod backlog;
 mod envelope;
@@ -7,6 +8,7 @@ mod follow;
 mod merge;
 mod stream;
 
+pub(super) use altered::{altered, appends, deletes};
 pub(super) use attach::{Asking, attach};
 pub(super) use envelope::Envelope;
 pub(super) use follow::{Master, Position, carry_out, follow};

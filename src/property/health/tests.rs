@@ -40,6 +40,27 @@ fn alive(#[case] seen: &[Seen<Status>], #[case] verdict: Verdict, #[case] eviden
     assert_eq!((finding.verdict, &*finding.evidence), (verdict, evidence));
 }
 
+#[rstest]
+#[case::by_itself_holds(&[("p1", vec![Status::Ended(Some(0)), Status::Ended(Some(143))])],
+    Holds, "2 ends")]
+#[case::no_code_is_known_holds(&[("p1", vec![Status::Ended(None)])], Holds, "1 ends")]
+#[case::with_an_abort_broken(
+    &[("p1", vec![Status::Ended(Some(0))]), ("p2", vec![Status::Ended(Some(134))])],
+    Broken, "p2 ended with code 134"
+)]
+#[case::killed_in_the_end_broken(&[("p1", vec![Status::Ended(Some(137))])],
+    Broken, "p1 ended with code 137")]
+#[case::not_at_all_broken(&[("p1", vec![Status::Running])], Broken, "p1 running")]
+fn ended(
+    #[case] ends: &[(&'static str, Vec<Status>)],
+    #[case] verdict: Verdict,
+    #[case] evidence: &str,
+) {
+    let finding = ended_well(ends);
+    assert_eq!(finding.check, "ends");
+    assert_eq!((finding.verdict, &*finding.evidence), (verdict, evidence));
+}
+
 fn rule(id: &str, pattern: &str, severity: Severity) -> Rule {
     Rule {
         id: id.to_owned(),

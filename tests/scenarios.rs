@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use keydb_harness::check::{Planned, available, plan, run_one};
+use keydb_harness::check::{Planned, available, plan, run_until_conclusive};
 use keydb_harness::lab::Lab;
 use keydb_harness::settings::Settings;
 use keydb_harness::verdict::Verdict;
@@ -82,7 +82,7 @@ async fn verdict(
     planned: Planned,
     expectations: Option<&Expectations>,
 ) -> Result<(), Failed> {
-    let outcome = run_one(lab, planned).await.outcome;
+    let outcome = run_until_conclusive(lab, planned).await.outcome;
     if let Some(reason) = &outcome.environment {
         return Err(Failed::from(format!("not run: {reason}")));
     }

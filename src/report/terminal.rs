@@ -103,8 +103,12 @@ fn line(outcome: &Outcome, standing: Standing, colour: bool) -> String {
         Some(reason) => reason.clone(),
         None => outcome.headline.clone(),
     };
+    let tries = match outcome.tries {
+        1 => String::new(),
+        tries => format!(", try {tries}: those before said nothing"),
+    };
     format!(
-        "{word} {:<26}{note} {headline} ({:.1} s)",
+        "{word} {:<26}{note} {headline} ({:.1} s{tries})",
         outcome.id(),
         outcome.seconds
     )

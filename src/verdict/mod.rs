@@ -78,6 +78,10 @@ pub struct Outcome {
     pub headline: String,
     /// Wall-clock seconds, start and removal of the cluster included.
     pub seconds: f64,
+    /// How often it was made until it said something: 1, unless runs were inconclusive. All is of
+    /// the last.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub tries: u32,
     /// Why the machine kept the trial from being made; then there is no verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
@@ -97,6 +101,15 @@ impl Outcome {
             .max()
             .unwrap_or(Verdict::Inconclusive)
     }
+}
+
+fn once() -> u32 {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_once(tries: &u32) -> bool {
+    *tries == 1
 }
 
 /// `scenario`, or `scenario/variant`.

@@ -25,6 +25,7 @@ pub(super) fn outcome(verdicts: &[Verdict]) -> Outcome {
         measures: Vec::new(),
         headline: String::new(),
         seconds: 0.0,
+        tries: 1,
         environment: None,
     }
 }

@@ -7,12 +7,12 @@ use redis::cmd;
 use tokio::time::{Instant, sleep};
 
 use super::Scenario;
-use crate::cluster::{Client, Node, Order, Timeouts};
+use crate::cluster::{Client, Node, Order, Timeouts, ready};
 use crate::model::Class;
 use crate::property::{agreement, failover, relink};
 use crate::topology::{Persistence, Topology, TopologyError};
 use crate::trial::Trial;
-use crate::wait::DEADLINE;
+use crate::wait::{DEADLINE, eventually};
 use crate::workload::{KEYS_PER_COUNT, write_mixed_data};
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -53,6 +53,10 @@ async fn run(trial: &Trial) -> Result<()> {
     let primary1 = cluster.node("primary1")?;
     write_mixed_data(&mut trial.proxy_client().await?, "before", DATA).await?;
     agreement::reached(cluster).await?;
+    let in_effect = eventually(cluster, "append-only files are written", DEADLINE, || {
+        ready::append_only_files(cluster)
+    });
+    in_effect.await?;
     primary1.stop().await?;
     failover::replicas_follow(cluster, "primary2").await?;
     let mut primary2 = cluster.node("primary2")?.client().await?;

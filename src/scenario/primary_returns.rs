@@ -68,6 +68,10 @@ async fn run(trial: &Trial) -> Result<()> {
         return Ok(());
     }
 
+    let in_effect = eventually(cluster, "append-only files are written", DEADLINE, || {
+        ready::append_only_files(cluster)
+    });
+    in_effect.await?;
     primary1.stop().await?;
     failover::replicas_follow(cluster, "primary2").await?;
     let stands_alone = eventually(cluster, "the proxy sees primary1 down", DEADLINE, || {

@@ -5,7 +5,7 @@ use redis::cmd;
 use tokio::time::Instant;
 
 use super::Scenario;
-use crate::cluster::{Client, Node, Order};
+use crate::cluster::{Client, Node, Order, ready};
 use crate::model::Class;
 use crate::property::{agreement, relink};
 use crate::topology::{Persistence, Topology, TopologyError};
@@ -56,6 +56,10 @@ async fn run(trial: &Trial) -> Result<()> {
         return Ok(());
     }
 
+    let in_effect = eventually(cluster, "append-only files are written", DEADLINE, || {
+        ready::append_only_files(cluster)
+    });
+    in_effect.await?;
     tokio::try_join!(primary1.stop(), primary2.stop())?;
     serves_stale(trial).await?;
     primary1.start().await?;

@@ -17,6 +17,7 @@ pub mod lab;
 #[allow(dead_code)]
 pub mod model;
 pub mod property;
+pub mod relay;
 pub mod report;
 pub mod run;
 pub mod scenario;

@@ -8,11 +8,12 @@ use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::links::Links;
 use super::{Cluster, Node, Startup};
 use crate::testbed::{
     EnvironmentError, Pace, Port, Program, Server, ServerPlan, Site, Status, TestbedKind,
 };
-use crate::topology::{NodeSpec, Persistence, Role, Topology};
+use crate::topology::{NodeSpec, Persistence, Relayed, Role, Topology};
 
 /// How long a condition is waited for that the servers will never meet.
 const CAP: Duration = Duration::from_millis(60);
@@ -87,12 +88,14 @@ pub(crate) async fn cluster(nodes: Vec<(&str, Script)>) -> (Cluster, Vec<Shared>
         proxy: None,
         password: None,
         multi_master: false,
+        relayed: Relayed::None,
     };
     let cluster = Cluster {
         topology,
         nodes: servers,
         proxy: None,
         startup: Startup::default(),
+        links: Links::default(),
         site: Arc::new(FakeSite),
         pace: Pace {
             deadline: CAP,

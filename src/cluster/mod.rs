@@ -6,6 +6,7 @@ pub mod dataset;
 pub(crate) mod fake;
 pub mod haproxy_stat;
 pub mod info;
+mod links;
 pub mod node;
 pub mod observe;
 pub mod proxy;
@@ -23,6 +24,8 @@ pub use observe::Observation;
 pub use proxy::Proxy;
 pub use start::{Order, Startup};
 
+use self::links::Links;
+use crate::relay::Relay;
 use crate::testbed::{EnvironmentError, Pace, Port, Site};
 use crate::topology::{PROXY, Role, Topology};
 
@@ -35,6 +38,7 @@ pub struct Cluster {
     startup: Startup,
     site: Arc<dyn Site>,
     pace: Pace,
+    links: Links,
 }
 
 impl Cluster {
@@ -109,8 +113,33 @@ impl Cluster {
         self.site.reached_at(server, Port::Service)
     }
 
-    /// The name of the server that others reach at this address; it is how `INFO` names upstreams.
+    /// The relay in the link by which `downstream` replicates from `upstream`.
+    ///
+    /// # Errors
+    /// The topology has no such link, or no relay in it, or this testbed cannot have relays; the
+    /// text says which.
+    pub fn link(&self, downstream: &str, upstream: &str) -> Result<&Arc<Relay>, EnvironmentError> {
+        self.links.between(downstream, upstream)
+    }
+
+    /// Every relay, in the order of the topology.
+    pub fn relays(&self) -> &[Arc<Relay>] {
+        self.links.relays()
+    }
+
+    /// The address by which `downstream` knows `upstream`: that of the relay between them, or of the
+    /// server itself.
+    pub fn known_at(&self, downstream: &str, upstream: &str) -> SocketAddr {
+        self.link(downstream, upstream)
+            .map_or_else(|_| self.reached_at(upstream), |relay| relay.address())
+    }
+
+    /// The name of the server that others reach at this address, through a relay or not; it is how
+    /// `INFO` names upstreams.
     pub fn server_at(&self, host: &str, port: u16) -> Option<&str> {
+        if let Some(relay) = self.links.at(host, port) {
+            return Some(&relay.ends().upstream);
+        }
         self.topology
             .nodes
             .iter()

@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::time::Instant;
 
+use super::links::Links;
 use super::{Cluster, Node, Proxy, ready};
 use crate::lab::{Lab, last_words};
+use crate::relay::{Ends, Relay};
 use crate::testbed::{EnvironmentError, Port, Program, Seat, ServerPlan, Status};
 use crate::topology::render::{HostPort, NodePlace, ProxyPlace, haproxy_cfg, keydb_conf};
 use crate::topology::{NodeSpec, PROXY, ProxySpec, Topology, Upstream};
@@ -116,8 +118,10 @@ impl Cluster {
             startup: Startup::default(),
             site: Arc::clone(&site),
             pace: lab.pace(),
+            links: Links::default(),
             topology,
         };
+        cluster.links = cluster.open_links(lab).await?;
         let mut plans = Vec::new();
         for node in &cluster.topology.nodes {
             let program = Program::Keydb(node.keydb.clone().unwrap_or_else(|| lab.keydb().clone()));
@@ -159,13 +163,40 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// Opens a relay for each link that is to have one. A testbed that cannot have them makes a
+    /// cluster without.
+    async fn open_links(&self, lab: &Lab) -> Result<Links> {
+        let wanted: Vec<Ends> = self
+            .topology
+            .relayed_links()
+            .map(|(node, upstream)| Ends {
+                downstream: node.name.clone(),
+                upstream: upstream.server().to_owned(),
+            })
+            .collect();
+        if wanted.is_empty() {
+            return Ok(Links::default());
+        }
+        let program = Program::Keydb(lab.keydb().clone());
+        let host = match self.site.relays_on(&program).await {
+            Ok(host) => host,
+            Err(why) => return Ok(Links::unavailable(why)),
+        };
+        let opened = wanted.into_iter().zip(lab.seed()..).map(|(ends, seed)| {
+            let upstream = self.reached_at(&ends.upstream);
+            Relay::open(ends, (host, 0).into(), upstream, seed)
+        });
+        let relays = opened.collect::<Result<_, _>>();
+        Ok(Links::of(relays.map_err(|error| {
+            EnvironmentError::new(format!(
+                "a relay cannot listen on {host} ({error}): end other programs"
+            ))
+        })?))
+    }
+
     fn keydb_conf(&self, node: &NodeSpec) -> Result<String> {
         let reach = |upstream: &Upstream| -> HostPort {
-            let name = match upstream {
-                Upstream::Node(name) => name,
-                Upstream::Proxy => PROXY,
-            };
-            self.reached_at(name).into()
+            self.known_at(&node.name, upstream.server()).into()
         };
         let place = NodePlace {
             listens_on: self.site.listens_on(&node.name, Port::Service).into(),

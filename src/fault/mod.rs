@@ -5,8 +5,30 @@
 //! taken back.
 
 mod life;
+pub mod link;
+mod link_black_hole;
+mod link_cut;
+mod link_cut_after;
+mod link_cut_inside;
+mod link_delay;
+mod link_flapping;
+mod link_jitter;
+mod link_one_way;
+mod link_refuse;
+mod link_throttle;
 
 pub use life::{Inflicted, Toothless};
+pub use link::{Link, LinkFault, Strike};
+pub use link_black_hole::BlackHole;
+pub use link_cut::Cut;
+pub use link_cut_after::CutAfter;
+pub use link_cut_inside::CutInside;
+pub use link_delay::Delay;
+pub use link_flapping::Flapping;
+pub use link_jitter::Jitter;
+pub use link_one_way::OneWay;
+pub use link_refuse::RefuseNew;
+pub use link_throttle::Throttle;
 
 use std::fmt;
 

@@ -9,7 +9,7 @@ pub mod embedded;
 pub mod process;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -202,6 +202,16 @@ pub trait Site: Send + Sync + fmt::Debug {
 
     /// The data directory of a server, as the server sees it.
     fn data_dir(&self, server: &str) -> String;
+
+    /// The address of this machine on which relays may listen, on any port, and which the site's
+    /// servers reach. Where it depends on the machine whether they do, a server of `program` is
+    /// seen to connect first.
+    ///
+    /// # Errors
+    /// There is none; the text says why.
+    async fn relays_on(&self, _program: &Program) -> Result<IpAddr, EnvironmentError> {
+        Err(EnvironmentError::new("this testbed has no relays"))
+    }
 
     /// Creates a server without starting it.
     ///

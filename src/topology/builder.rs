@@ -1,6 +1,6 @@
 //! Building the topologies that people run, with their rules checked once.
 
-use super::{NodeSpec, Persistence, ProxySpec, Role, Topology, Upstream};
+use super::{NodeSpec, Persistence, ProxySpec, Relayed, Role, Topology, Upstream};
 use crate::spec::KeydbSpec;
 
 /// The most primaries a topology may have. Up to 4 were measured; a multi-master links to one more
@@ -32,6 +32,7 @@ pub struct Builder {
     node_options: Vec<(String, String, String)>,
     node_keydb: Vec<(String, KeydbSpec)>,
     guide_ports: bool,
+    relayed: Relayed,
 }
 
 impl Builder {
@@ -47,6 +48,7 @@ impl Builder {
             node_options: Vec::new(),
             node_keydb: Vec::new(),
             guide_ports: false,
+            relayed: Relayed::None,
         }
     }
 
@@ -112,6 +114,18 @@ impl Builder {
         self
     }
 
+    /// Puts a relay of the harness into every link between nodes, so that it can be struck.
+    pub fn relayed(mut self) -> Self {
+        self.relayed = Relayed::BetweenNodes;
+        self
+    }
+
+    /// As [`Builder::relayed`], and into the links of replicas that follow the proxy.
+    pub fn relayed_to_the_proxy_too(mut self) -> Self {
+        self.relayed = Relayed::All;
+        self
+    }
+
     /// Checks the parts and puts them together.
     ///
     /// # Errors
@@ -149,6 +163,7 @@ impl Builder {
             proxy,
             password: self.password,
             multi_master,
+            relayed: self.relayed,
         })
     }
 
@@ -202,6 +217,7 @@ impl Builder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     fn follows(topology: &Topology, name: &str) -> Vec<Upstream> {
         let node = topology
@@ -251,6 +267,25 @@ mod tests {
             .build()
             .expect("valid");
         assert_eq!(follows(&topology, "replica1"), [node("primary1")]);
+    }
+
+    #[rstest]
+    #[case::by_default(Topology::active_active().replicas(1), &[])]
+    #[case::between_nodes(
+        Topology::active_active().replicas(1).relayed(),
+        &[("primary1", "primary2"), ("primary2", "primary1")]
+    )]
+    #[case::all(
+        Topology::active_active().replicas(1).relayed_to_the_proxy_too(),
+        &[("primary1", "primary2"), ("primary2", "primary1"), ("replica1", "proxy")]
+    )]
+    fn links_are_relayed_as_asked(#[case] builder: Builder, #[case] wanted: &[(&str, &str)]) {
+        let topology = builder.build().expect("valid");
+        let links = topology.relayed_links();
+        let links: Vec<_> = links
+            .map(|(node, upstream)| (node.name.as_str(), upstream.server()))
+            .collect();
+        assert_eq!(links, wanted);
     }
 
     #[test]

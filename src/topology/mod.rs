@@ -75,6 +75,18 @@ pub struct ProxySpec {
     pub host_port: Option<u16>,
 }
 
+/// Which links cross a relay of the harness ([`crate::relay`]), so that they can be struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Relayed {
+    /// None: servers connect to each other.
+    #[default]
+    None,
+    /// Those of nodes that replicate nodes.
+    BetweenNodes,
+    /// All, those of replicas that follow the proxy included.
+    All,
+}
+
 /// A cluster as a value. Make one with [`Topology::active_active`], [`Topology::mesh`] or
 /// [`Topology::ring`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +99,8 @@ pub struct Topology {
     pub password: Option<String>,
     /// `multi-master yes` on the primaries: needed when one of them follows several.
     pub multi_master: bool,
+    /// The links that cross a relay.
+    pub relayed: Relayed,
 }
 
 impl Topology {
@@ -121,5 +135,28 @@ impl Topology {
     /// The replicas, in order.
     pub fn replicas(&self) -> impl Iterator<Item = &NodeSpec> {
         self.nodes.iter().filter(|node| node.role == Role::Replica)
+    }
+
+    /// The links that cross a relay: who replicates, and whom.
+    pub fn relayed_links(&self) -> impl Iterator<Item = (&NodeSpec, &Upstream)> {
+        let links = self
+            .nodes
+            .iter()
+            .flat_map(|node| node.follows.iter().map(move |upstream| (node, upstream)));
+        links.filter(|(_, upstream)| match self.relayed {
+            Relayed::None => false,
+            Relayed::BetweenNodes => matches!(upstream, Upstream::Node(_)),
+            Relayed::All => true,
+        })
+    }
+}
+
+impl Upstream {
+    /// The name of the server that is followed.
+    pub fn server(&self) -> &str {
+        match self {
+            Self::Node(name) => name,
+            Self::Proxy => PROXY,
+        }
     }
 }

@@ -12,6 +12,7 @@ mod gate;
 mod images;
 mod import;
 mod labels;
+mod reach;
 mod reading;
 mod removal;
 mod server;
@@ -24,6 +25,7 @@ use async_trait::async_trait;
 use testcontainers::bollard::Docker;
 
 use self::images::Images;
+use self::reach::Reach;
 use self::site::DockerSite;
 use super::{EnvironmentError, Program, Seat, Site, Testbed, TestbedKind};
 use crate::run::Run;
@@ -33,6 +35,7 @@ use crate::run::Run;
 pub struct DockerTestbed {
     docker: Docker,
     images: Arc<Images>,
+    reach: Arc<Reach>,
 }
 
 impl DockerTestbed {
@@ -45,6 +48,7 @@ impl DockerTestbed {
         Ok(Self {
             images: Arc::new(Images::new(docker.clone())),
             docker,
+            reach: Arc::default(),
         })
     }
 
@@ -96,6 +100,7 @@ impl Testbed for DockerTestbed {
             run,
             self.docker.clone(),
             Arc::clone(&self.images),
+            Arc::clone(&self.reach),
             seats,
         )?);
         // Before anything of it exists, so that a signal at any moment removes it.

@@ -1,7 +1,7 @@
 //! The place of one cluster: a network, a volume per server, and the end of it all.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
@@ -17,10 +17,11 @@ use super::engine::{cause, refused};
 use super::gate::Gate;
 use super::images::Images;
 use super::labels;
+use super::reach::Reach;
 use super::server::DockerServer;
 use super::subnet::{self, Subnet};
 use crate::run::{Machine, Run};
-use crate::testbed::{EnvironmentError, Port, Seat, Server, ServerPlan, Site};
+use crate::testbed::{EnvironmentError, Port, Program, Seat, Server, ServerPlan, Site};
 use crate::topology::{ADMIN_PORT, KEYDB_PORT};
 
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) struct DockerSite {
     cluster: Arc<Cluster>,
     seats: Vec<Seat>,
     addresses: OnceLock<BTreeMap<String, Ipv4Addr>>,
+    subnet: OnceLock<Subnet>,
+    reach: Arc<Reach>,
     closed: Mutex<bool>,
     /// Keeps the run's lock held as long as the site is open.
     _run: Arc<Run>,
@@ -39,6 +42,7 @@ impl DockerSite {
         run: Arc<Run>,
         docker: Docker,
         images: Arc<Images>,
+        reach: Arc<Reach>,
         seats: &[Seat],
     ) -> Result<Self, EnvironmentError> {
         if seats.len() > subnet::ROOM {
@@ -63,6 +67,8 @@ impl DockerSite {
             }),
             seats: seats.to_vec(),
             addresses: OnceLock::new(),
+            subnet: OnceLock::new(),
+            reach,
             closed: Mutex::new(false),
             _run: run,
         })
@@ -72,6 +78,7 @@ impl DockerSite {
     pub(super) async fn furnish(&self) -> Result<(), EnvironmentError> {
         let work = async {
             let subnet = self.create_network().await?;
+            self.subnet.get_or_init(|| subnet);
             let names = self.seats.iter().map(|seat| seat.name.clone());
             self.addresses
                 .get_or_init(|| names.zip(subnet.servers()).collect());
@@ -97,7 +104,7 @@ impl DockerSite {
                 ipam: Some(Ipam {
                     config: Some(vec![IpamConfig {
                         subnet: Some(subnet.cidr()),
-                        gateway: Some(subnet.gateway()),
+                        gateway: Some(subnet.gateway().to_string()),
                         ..Default::default()
                     }]),
                     ..Default::default()
@@ -186,6 +193,14 @@ impl Site for DockerSite {
 
     fn data_dir(&self, _server: &str) -> String {
         DATA.to_owned()
+    }
+
+    async fn relays_on(&self, program: &Program) -> Result<IpAddr, EnvironmentError> {
+        let Some(subnet) = self.subnet.get().copied() else {
+            return Err(EnvironmentError::new("the cluster has no network yet"));
+        };
+        self.reach.sure(&self.cluster, subnet, program).await?;
+        Ok(subnet.gateway().into())
     }
 
     async fn create(&self, plan: ServerPlan) -> Result<Arc<dyn Server>, EnvironmentError> {

@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 
 use rand::RngExt;
 
+/// The last part of the address of the container that tries whether relays are reached.
+const PROBE: u8 = 10;
 /// The last part of the first server's address; those below are the gateway's and spare.
 const FIRST: u8 = 11;
 
@@ -28,8 +30,14 @@ impl Subnet {
         format!("{}/24", self.host(0))
     }
 
-    pub(super) fn gateway(self) -> String {
-        self.host(1).to_string()
+    /// The engine's own address, which is this machine's where the engine runs on it.
+    pub(super) fn gateway(self) -> Ipv4Addr {
+        self.host(1)
+    }
+
+    /// Nobody's for longer than a moment.
+    pub(super) fn probe(self) -> Ipv4Addr {
+        self.host(PROBE)
     }
 
     /// The addresses of the servers, in their order.
@@ -69,7 +77,7 @@ mod tests {
         assert!(
             servers
                 .iter()
-                .all(|one| one.to_string() != Subnet(7).gateway())
+                .all(|one| *one != Subnet(7).gateway() && *one != Subnet(7).probe())
         );
     }
 

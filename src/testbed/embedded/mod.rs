@@ -7,7 +7,7 @@ mod proxy;
 mod server;
 mod thread;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -70,6 +70,10 @@ impl Site for EmbeddedSite {
 
     fn data_dir(&self, server: &str) -> String {
         self.place.data_dir(server)
+    }
+
+    async fn relays_on(&self, program: &Program) -> Result<IpAddr, EnvironmentError> {
+        self.place.relays_on(program).await
     }
 
     async fn create(&self, plan: ServerPlan) -> Result<Arc<dyn Server>, EnvironmentError> {

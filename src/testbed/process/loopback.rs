@@ -15,6 +15,8 @@ use crate::topology::{ADMIN_PORT, KEYDB_PORT};
 
 /// How many subnets are tried before giving up.
 const ATTEMPTS: usize = 64;
+/// The last part of the relays' address; those of the servers follow.
+const RELAYS: u8 = 10;
 /// The folder of the lock files, one per subnet in use.
 const LOCKS: &str = "loopback";
 
@@ -23,6 +25,7 @@ const LOCKS: &str = "loopback";
 pub(super) struct Addresses {
     service: BTreeMap<String, SocketAddr>,
     admin: BTreeMap<String, SocketAddr>,
+    relays: IpAddr,
     lock: Option<(PathBuf, File)>,
 }
 
@@ -70,6 +73,11 @@ impl Addresses {
             .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)))
     }
 
+    /// Where relays listen: an address of their own, or the one that all share.
+    pub(super) fn of_relays(&self) -> IpAddr {
+        self.relays
+    }
+
     /// 127.A.B.N for server N, with A.B held by a lock.
     fn subnet(seats: &[Seat]) -> Result<Self, EnvironmentError> {
         let locks = state_dir()?.join(LOCKS);
@@ -87,7 +95,7 @@ impl Addresses {
             let table = |port: u16| -> BTreeMap<String, SocketAddr> {
                 seats
                     .iter()
-                    .zip(11_u8..)
+                    .zip(RELAYS + 1..)
                     .map(|(seat, n)| {
                         (
                             seat.name.clone(),
@@ -105,6 +113,7 @@ impl Addresses {
                 return Ok(Self {
                     service,
                     admin,
+                    relays: Ipv4Addr::new(127, a, b, RELAYS).into(),
                     lock: Some((path, lock)),
                 });
             }
@@ -135,6 +144,7 @@ impl Addresses {
         Ok(Self {
             service,
             admin,
+            relays: Ipv4Addr::LOCALHOST.into(),
             lock: None,
         })
     }

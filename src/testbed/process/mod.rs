@@ -8,7 +8,7 @@ mod server;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -124,6 +124,10 @@ impl Site for ProcessSite {
 
     fn data_dir(&self, server: &str) -> String {
         self.server_dir(server).join(DATA).display().to_string()
+    }
+
+    async fn relays_on(&self, _program: &Program) -> Result<IpAddr, EnvironmentError> {
+        Ok(self.addresses.of_relays())
     }
 
     async fn create(&self, plan: ServerPlan) -> Result<Arc<dyn Server>, EnvironmentError> {

@@ -1,0 +1,61 @@
+//! One direction of the link swallows everything, the other goes on.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::link::{Link, Look, Strike};
+use super::link_black_hole::held_back;
+use crate::relay::{Direction, Passage, Relay};
+
+/// Lets nothing cross in this direction until it is healed: then what was held is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OneWay(
+    /// The direction that is struck: [`Direction::TowardsDownstream`] is that of the data.
+    pub Direction,
+);
+
+#[async_trait]
+impl Strike for OneWay {
+    fn verb(&self) -> String {
+        match self.0 {
+            Direction::TowardsDownstream => "one way: hold data of".to_owned(),
+            Direction::TowardsUpstream => "one way: hold acknowledgements of".to_owned(),
+        }
+    }
+
+    fn colour(&self) -> &'static str {
+        "#8e44ad"
+    }
+
+    fn strike(&self, relay: &Arc<Relay>, _link: &Link) {
+        relay.set(self.0, Passage::Hold);
+    }
+
+    /// A write does not arrive; or it does, and what the downstream node says of it is held. It
+    /// says something every second.
+    async fn bites(&self, look: &Look<'_>) -> Result<String, String> {
+        match self.0 {
+            Direction::TowardsDownstream => held_back(look).await,
+            Direction::TowardsUpstream => match look.traffic(self.0).held {
+                0 => Err("the relay holds no acknowledgement".to_owned()),
+                held => Ok(format!("the relay holds {held} bytes of acknowledgements")),
+            },
+        }
+    }
+
+    async fn spares(&self, look: &Look<'_>) -> Result<(), String> {
+        let other = self.0.reverse();
+        let held = look.traffic(other).held;
+        if held > 0 {
+            return Err(format!("{held} bytes are held {other}"));
+        }
+        if self.0 == Direction::TowardsUpstream {
+            let probe = look.write_probe(0).await?;
+            if !look.arrives(&probe).await? {
+                return Err("the data does not arrive".to_owned());
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,167 @@
+//! Every fault of a link bites and heals, and a fault that does nothing is seen not to bite.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use keydb_harness::cluster::{Cluster, Order};
+use keydb_harness::fault::link::{Look, Strike};
+use keydb_harness::fault::{
+    BlackHole, Cut, CutAfter, CutInside, Delay, Fault, Flapping, Inflicted, Jitter, Link, OneWay,
+    RefuseNew, Throttle, Toothless,
+};
+use keydb_harness::lab::Lab;
+use keydb_harness::property::agreement;
+use keydb_harness::relay::{Direction, Relay};
+use keydb_harness::settings::Settings;
+use keydb_harness::topology::Topology;
+use keydb_harness::workload::write_mixed_data;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Long enough for a cluster to start and for every fault here to bite, short enough to wait for
+/// what cannot come.
+const CAP: Duration = Duration::from_secs(8);
+
+/// Name, and the fault with its no-op.
+type Row = (&'static str, fn() -> Pair);
+
+struct Pair {
+    fault: Arc<dyn Fault>,
+    no_op: Arc<dyn Fault>,
+}
+
+fn link() -> Link {
+    Link::new("primary1", "primary2")
+}
+
+fn pair<S: Strike>(make: impl Fn() -> S) -> Pair {
+    Pair {
+        fault: Arc::new(link().struck_by(make())),
+        no_op: Arc::new(link().struck_by(NoOp(make()))),
+    }
+}
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+const FAULTS: &[Row] = &[
+    ("cut", || pair(|| Cut)),
+    ("refuse new", || pair(|| RefuseNew)),
+    ("black hole", || pair(|| BlackHole)),
+    ("one way, data", || {
+        pair(|| OneWay(Direction::TowardsDownstream))
+    }),
+    ("one way, acknowledgements", || {
+        pair(|| OneWay(Direction::TowardsUpstream))
+    }),
+    ("delay", || pair(|| Delay(MS(150)))),
+    ("jitter", || pair(|| Jitter(MS(200)))),
+    ("throttle", || {
+        pair(|| Throttle {
+            bytes_per_second: 4000,
+        })
+    }),
+    ("cut after n bytes", || pair(|| CutAfter { bytes: 100 })),
+    ("cut inside a command", || pair(CutInside::default)),
+    ("flapping", || pair(|| Flapping::new(MS(200), MS(1500)))),
+];
+
+/// The same fault, which does nothing.
+#[derive(Debug)]
+struct NoOp<S>(S);
+
+#[async_trait]
+impl<S: Strike> Strike for NoOp<S> {
+    fn verb(&self) -> String {
+        self.0.verb()
+    }
+
+    fn colour(&self) -> &'static str {
+        self.0.colour()
+    }
+
+    fn strike(&self, _relay: &Arc<Relay>, _link: &Link) {}
+
+    async fn bites(&self, look: &Look<'_>) -> Result<String, String> {
+        self.0.bites(look).await
+    }
+
+    async fn spares(&self, look: &Look<'_>) -> Result<(), String> {
+        self.0.spares(look).await
+    }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // They mostly wait.
+    arguments.test_threads.get_or_insert(4);
+    let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
+    let settings = Settings::from_env().expect("settings");
+    let lab = runtime
+        .block_on(Lab::open(&settings))
+        .map_err(anyhow::Error::from);
+    match lab.as_ref() {
+        Ok(lab) => eprintln!("{}", lab.first_line()),
+        Err(error) => eprintln!("NOT RUN: {error:#}"),
+    }
+    let absent = lab.is_err() && !settings.name_something();
+    let lab: Arc<Result<Lab>> = Arc::new(lab);
+    type Body = fn(&Lab, Pair) -> BoxFuture<'_, Result<()>>;
+    let bodies: [(&str, Body); 2] = [
+        ("bites and heals", |lab, pair| {
+            Box::pin(bites_and_heals(lab, pair.fault))
+        }),
+        ("is seen when it does nothing", |lab, pair| {
+            Box::pin(no_op_is_seen(lab, pair.no_op))
+        }),
+    ];
+    let mut tests = Vec::new();
+    for (name, make) in FAULTS {
+        for (what, body) in bodies {
+            let (runtime, lab) = (Arc::clone(&runtime), Arc::clone(&lab));
+            let test = Trial::test(format!("{name}: {what}"), move || match lab.as_ref() {
+                Ok(lab) => runtime
+                    .block_on(body(lab, make()))
+                    .map_err(|error| Failed::from(format!("{error:#}"))),
+                Err(error) => Err(format!("{error:#}").into()),
+            });
+            tests.push(test.with_ignored_flag(absent));
+        }
+    }
+    libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+async fn cluster(lab: &Lab) -> Result<Cluster> {
+    let topology = Topology::active_active()
+        .without_proxy()
+        .relayed()
+        .build()?;
+    Cluster::start(lab, topology, Order::AtOnce).await
+}
+
+async fn bites_and_heals(lab: &Lab, fault: Arc<dyn Fault>) -> Result<()> {
+    let cluster = cluster(lab).await?;
+    let inflicted = Inflicted::on(&cluster, fault).await?;
+    eprintln!("{}: {}", inflicted.fault().name(), inflicted.bite());
+    let mut client = cluster.node("primary1")?.client().await?;
+    write_mixed_data(&mut client, "meanwhile", 10).await?;
+    inflicted.recover(&cluster).await?;
+    let comparison = agreement::reached(&cluster).await?;
+    let least = comparison.keys.values().min().copied();
+    ensure!(least == Some(140), "{:?}", comparison.keys);
+    cluster.close().await;
+    Ok(())
+}
+
+async fn no_op_is_seen(lab: &Lab, no_op: Arc<dyn Fault>) -> Result<()> {
+    let cluster = cluster(&lab.impatient(CAP)).await?;
+    match Inflicted::on(&cluster, no_op).await {
+        Err(Toothless::DidNotBite { unmet, .. }) => eprintln!("no-op: {}", unmet.sentence()),
+        Err(other) => return Err(other.into()),
+        Ok(inflicted) => bail!("it bites: {}", inflicted.bite()),
+    }
+    cluster.close().await;
+    Ok(())
+}

@@ -16,6 +16,7 @@ mod link_jitter;
 mod link_one_way;
 mod link_refuse;
 mod link_throttle;
+mod together;
 
 pub use life::{Inflicted, Toothless};
 pub use link::{Link, LinkFault, Strike};
@@ -29,6 +30,7 @@ pub use link_jitter::Jitter;
 pub use link_one_way::OneWay;
 pub use link_refuse::RefuseNew;
 pub use link_throttle::Throttle;
+pub use together::Together;
 
 use std::fmt;
 

@@ -35,6 +35,7 @@ scenarios![
     cold_start,
     total_outage,
     early_writes,
+    conflicting_writes,
 ];
 
 /// One scenario.

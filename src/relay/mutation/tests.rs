@@ -71,7 +71,7 @@ fn filtered(rule: Rule, stream: &[Vec<u8>]) -> (Vec<u8>, Mutating) {
 #[case::strip(
     Change::StripTtl,
     &["0|SET a 1 PXAT 1795415366364"],
-    &["0|SET a 1", "PING"]
+    &["0|SET a 1", "TOUCH"]
 )]
 #[case::strip_only_that(
     Change::StripTtl,

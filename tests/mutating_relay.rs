@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use keydb_harness::cluster::info::Info;
 use keydb_harness::cluster::{Cluster, Order, ready};
 use keydb_harness::lab::Lab;
 use keydb_harness::property::agreement;
@@ -31,6 +32,8 @@ struct Row {
     agrees: bool,
     /// The count of bytes heard stays right, so that `WAIT` confirms what was lost.
     even: bool,
+    /// Who hears primary1 through the relay.
+    downstream: &'static str,
 }
 
 const ROWS: &[Row] = &[
@@ -40,6 +43,7 @@ const ROWS: &[Row] = &[
         writes: &["SET victim 1", "SET victim2 1 PX 100000", "INCR victim3"],
         agrees: true,
         even: true,
+        downstream: "primary2",
     },
     Row {
         name: "a dropped SET",
@@ -47,6 +51,7 @@ const ROWS: &[Row] = &[
         writes: &["SET victim 1"],
         agrees: false,
         even: true,
+        downstream: "primary2",
     },
     Row {
         name: "a dropped DEL",
@@ -54,6 +59,7 @@ const ROWS: &[Row] = &[
         writes: &["SET victim 1", "DEL victim"],
         agrees: false,
         even: true,
+        downstream: "primary2",
     },
     Row {
         name: "every third of seven INCR dropped",
@@ -69,6 +75,7 @@ const ROWS: &[Row] = &[
         ],
         agrees: false,
         even: true,
+        downstream: "primary2",
     },
     Row {
         name: "a doubled INCR",
@@ -76,6 +83,7 @@ const ROWS: &[Row] = &[
         writes: &["INCR victim"],
         agrees: false,
         even: false,
+        downstream: "primary2",
     },
     Row {
         name: "a doubled RPUSH",
@@ -83,6 +91,7 @@ const ROWS: &[Row] = &[
         writes: &["RPUSH victim a"],
         agrees: false,
         even: false,
+        downstream: "primary2",
     },
     Row {
         name: "two RPUSH in the other order",
@@ -90,6 +99,7 @@ const ROWS: &[Row] = &[
         writes: &["RPUSH victim a", "RPUSH victim b"],
         agrees: false,
         even: true,
+        downstream: "primary2",
     },
     Row {
         name: "a SET without its TTL",
@@ -97,6 +107,7 @@ const ROWS: &[Row] = &[
         writes: &["SET victim 1 PX 1000000"],
         agrees: false,
         even: true,
+        downstream: "primary2",
     },
     Row {
         name: "a PEXPIRE that is none",
@@ -104,6 +115,7 @@ const ROWS: &[Row] = &[
         writes: &["SET victim 1", "PEXPIRE victim 1000000"],
         agrees: false,
         even: true,
+        downstream: "primary2",
     },
     Row {
         name: "a SET in another database",
@@ -111,6 +123,15 @@ const ROWS: &[Row] = &[
         writes: &["SET victim 1"],
         agrees: false,
         even: true,
+        downstream: "primary2",
+    },
+    Row {
+        name: "a SET that a replica does not hear of",
+        rule: || Rule::new(Change::Drop).on(VICTIM),
+        writes: &["SET victim 1"],
+        agrees: false,
+        even: true,
+        downstream: "replica1",
     },
 ];
 
@@ -147,12 +168,14 @@ fn main() -> ExitCode {
 }
 
 async fn is_noticed(lab: &Lab, row: &Row) -> Result<()> {
+    let replicas = usize::from(row.downstream == "replica1");
     let topology = Topology::active_active()
+        .replicas(replicas)
         .without_proxy()
         .relayed()
         .build()?;
     let cluster = Cluster::start(&lab.impatient(CAP), topology, Order::AtOnce).await?;
-    let relay = cluster.link("primary2", "primary1")?;
+    let relay = cluster.link(row.downstream, "primary1")?;
     let mutator = Mutator::new();
     mutate(&cluster, relay, &mutator).await?;
     let connections = relay.connections().made;
@@ -165,26 +188,12 @@ async fn is_noticed(lab: &Lab, row: &Row) -> Result<()> {
         command.arg(words.collect::<Vec<_>>());
         client.query::<redis::Value>(&command).await?;
     }
-    // What follows arrives: the link is sound.
-    client
-        .query::<()>(cmd("SET").arg("afterwards").arg("1"))
-        .await?;
-    let mut reader = cluster.node("primary2")?.client().await?;
-    let arrived = eventually(&cluster, "what follows arrives", DEADLINE, || {
-        let mut reader = reader.clone();
-        async move {
-            let there: Result<bool, _> = reader.query(cmd("EXISTS").arg("afterwards")).await;
-            match there {
-                Ok(true) => Ok(()),
-                other => Err(format!("{other:?}")),
-            }
-        }
-    });
-    arrived.await?;
+    what_follows_arrives(&cluster, row, "next").await?;
     if row.even {
         // The servers are content: everything was acknowledged.
-        let confirmed: u32 = client.query(cmd("WAIT").arg(1).arg(5000)).await?;
-        ensure!(confirmed == 1, "WAIT confirms {confirmed}");
+        let followers = 1 + replicas;
+        let confirmed: usize = client.query(cmd("WAIT").arg(followers).arg(5000)).await?;
+        ensure!(confirmed == followers, "WAIT confirms {confirmed}");
     }
 
     let agreed = agreement::reached(&cluster).await;
@@ -197,21 +206,62 @@ async fn is_noticed(lab: &Lab, row: &Row) -> Result<()> {
             ensure!(unmet.last.contains(VICTIM), "{}", unmet.last);
             ensure!(mutator.changed() > 0, "nothing was changed");
         }
-        (Ok(_), false) => anyhow::bail!("the nodes agree; {} changed", mutator.changed()),
-        (Err(unmet), true) => anyhow::bail!("{}", unmet.sentence()),
+        (Ok(_), false) => bail!("the nodes agree; {} changed", mutator.changed()),
+        (Err(unmet), true) => bail!("{}", unmet.sentence()),
     }
-    ensure!(mutator.lost().is_none(), "lost: {:?}", mutator.lost());
     let made = relay.connections().made;
     ensure!(made == connections, "the link was made anew");
-    let _: redis::Value = reader.query(&cmd("PING")).await?;
+    goes_on_when_made_anew(&cluster, relay, row).await?;
+    ensure!(mutator.lost().is_none(), "lost: {:?}", mutator.lost());
     cluster.close().await;
+    Ok(())
+}
+
+/// The link is sound: a later write that no rule fits arrives.
+async fn what_follows_arrives(cluster: &Cluster, row: &Row, key: &str) -> Result<()> {
+    let mut writer = cluster.node("primary1")?.client().await?;
+    writer.query::<()>(cmd("SET").arg(key).arg("1")).await?;
+    let reader = cluster.node(row.downstream)?.client().await?;
+    eventually(cluster, "what follows arrives", DEADLINE, || {
+        let mut reader = reader.clone();
+        async move {
+            match reader.query(cmd("EXISTS").arg(key)).await {
+                Ok(true) => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+/// When the link is made anew, the stream goes on where it was: the bytes that were heard are as
+/// many as were sent. 6.2.2 and older resync primaries in full whatever they heard.
+async fn goes_on_when_made_anew(cluster: &Cluster, relay: &Relay, row: &Row) -> Result<()> {
+    let primary1 = cluster.node("primary1")?;
+    let before = primary1.info().await?;
+    reset(cluster, relay).await?;
+    what_follows_arrives(cluster, row, "at last").await?;
+    let after = primary1.info().await?;
+    if after.version().is_some_and(|version| version >= "6.3") {
+        for (stat, more) in [("sync_full", 0), ("sync_partial_ok", 1)] {
+            let count = |info: &Info| info.stat(stat).unwrap_or_default();
+            let seen = count(&after) - count(&before);
+            ensure!(seen == more, "{seen} {stat}");
+        }
+    }
     Ok(())
 }
 
 /// Puts the filter into the link, which is made anew for it.
 async fn mutate(cluster: &Cluster, relay: &Relay, mutator: &Mutator) -> Result<()> {
-    let made = relay.connections().made;
     relay.filter(Direction::TowardsDownstream, Some(mutator.filter()));
+    reset(cluster, relay).await
+}
+
+/// Has the link made anew, and waits until it stays up.
+async fn reset(cluster: &Cluster, relay: &Relay) -> Result<()> {
+    let made = relay.connections().made;
     relay.reset();
     eventually(cluster, "the link is made anew", DEADLINE, || async {
         match relay.connections().made > made {

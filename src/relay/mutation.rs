@@ -18,6 +18,9 @@ use bytes::Bytes;
 use super::stream::{Command, Parser, Piece};
 use super::{Filter, MakeFilter};
 
+/// How many envelopes inside each other are opened: in a ring, a write comes back through all.
+const DEPTH: u8 = 16;
+
 /// What is done to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
@@ -190,14 +193,14 @@ impl Mutating {
 
     fn command(&mut self, command: Command, onward: &mut Vec<u8>) {
         let argv = command.argv();
-        let Some(inner) = innermost(&argv) else {
+        let Some(inner) = unwrapped(&argv, DEPTH) else {
             self.release(onward);
             onward.extend_from_slice(command.raw());
             return;
         };
-        if is_idle(&inner) {
+        if inner.iter().all(|argv| is_idle(argv)) {
             self.release(onward);
-            self.idle(&command, &inner, onward);
+            self.idle(&command, &inner[0], onward);
             return;
         }
         if let Some(first) = self.held.take() {
@@ -210,17 +213,21 @@ impl Mutating {
             );
             return;
         }
-        match self.mutator.change_of(&inner) {
-            None => onward.extend_from_slice(command.raw()),
-            Some(Change::SwapWithNext) => self.held = Some(command),
-            Some(change) => {
-                let changed = changed(&argv, change, self.database);
-                self.mutator.book().changed += u64::from(changed.is_some());
-                match changed {
-                    Some(bytes) => self.send(command.raw().len(), &bytes, onward),
-                    None => onward.extend_from_slice(command.raw()),
-                }
+        let change = |argv: &Vec<Bytes>| match is_idle(argv) {
+            true => None,
+            false => self.mutator.change_of(argv),
+        };
+        let changes: Vec<Option<Change>> = inner.iter().map(change).collect();
+        if changes.contains(&Some(Change::SwapWithNext)) {
+            self.held = Some(command);
+            return;
+        }
+        match changed(&argv, &mut changes.into_iter(), self.database) {
+            Some(bytes) => {
+                self.mutator.book().changed += 1;
+                self.send(command.raw().len(), &bytes, onward);
             }
+            None => onward.extend_from_slice(command.raw()),
         }
     }
 
@@ -299,13 +306,17 @@ fn commands(payload: &[u8]) -> Option<Vec<Vec<Bytes>>> {
     found
 }
 
-/// The first command that is no envelope, in whatever envelopes.
-fn innermost(argv: &[Bytes]) -> Option<Vec<Bytes>> {
-    let mut argv = argv.to_vec();
-    while let Some(payload) = payload(&argv) {
-        argv = commands(payload)?.into_iter().next()?;
+/// The commands in an envelope, and in those inside it; or the one that is none. None if it holds
+/// anything else, or nothing, or more than `depth` inside each other.
+fn unwrapped(argv: &[Bytes], depth: u8) -> Option<Vec<Vec<Bytes>>> {
+    let Some(payload) = payload(argv) else {
+        return Some(vec![argv.to_vec()]);
+    };
+    let mut all = Vec::new();
+    for argv in commands(payload)? {
+        all.extend(unwrapped(&argv, depth.checked_sub(1)?)?);
     }
-    Some(argv)
+    (!all.is_empty()).then_some(all)
 }
 
 fn encoded(argv: &[Bytes]) -> Vec<u8> {
@@ -318,29 +329,50 @@ fn encoded(argv: &[Bytes]) -> Vec<u8> {
     bytes
 }
 
-/// A command after a change, as it goes on: nothing, once or more often. None if it stays.
-fn changed(argv: &[Bytes], change: Change, database: u32) -> Option<Vec<u8>> {
-    if let Some(payload) = payload(argv) {
-        let mut argv = argv.to_vec();
-        let inside = commands(payload)?;
-        let first = inside.first()?;
-        let inner = if self::payload(first).is_some() || !matches!(change, Change::Database(_)) {
-            let (first, rest) = inside.split_first()?;
-            let mut inner = changed(first, change, database)?;
-            inner.extend(rest.iter().flat_map(|argv| encoded(argv)));
-            inner
-        } else {
-            if let Change::Database(other) = change {
-                argv[3] = other.to_string().into();
-            }
-            payload.to_vec()
-        };
-        if inner.is_empty() {
-            return Some(inner);
+/// A command as it goes on after the changes of all that it holds, in their order: nothing, once or
+/// more often. None if it stays.
+fn changed(
+    argv: &[Bytes],
+    changes: &mut dyn Iterator<Item = Option<Change>>,
+    database: u32,
+) -> Option<Vec<u8>> {
+    let Some(payload) = payload(argv) else {
+        return changed_alone(argv, changes.next()??, database);
+    };
+    let mut argv = argv.to_vec();
+    let inside = commands(payload)?;
+    // The envelope of one command says where it is carried out.
+    if let [only] = &inside[..]
+        && self::payload(only).is_none()
+    {
+        let change = changes.next()??;
+        if let Change::Database(other) = change {
+            argv[3] = other.to_string().into();
+            return Some(encoded(&argv));
         }
-        argv[2] = inner.into();
-        return Some(encoded(&argv));
+        argv[2] = changed_alone(only, change, database)?.into();
+    } else {
+        let database = text(&argv[3]).unwrap_or(database);
+        let mut any = false;
+        let mut onward = Vec::new();
+        for command in &inside {
+            let bytes = changed(command, changes, database);
+            any |= bytes.is_some();
+            onward.extend(bytes.unwrap_or_else(|| encoded(command)));
+        }
+        if !any {
+            return None;
+        }
+        argv[2] = onward.into();
     }
+    match argv[2].is_empty() {
+        true => Some(Vec::new()),
+        false => Some(encoded(&argv)),
+    }
+}
+
+/// As [`changed`], for a command that is no envelope.
+fn changed_alone(argv: &[Bytes], change: Change, database: u32) -> Option<Vec<u8>> {
     match change {
         Change::Drop => Some(Vec::new()),
         Change::Duplicate => Some([encoded(argv), encoded(argv)].concat()),

@@ -82,6 +82,21 @@ fn filtered(rule: Rule, stream: &[Vec<u8>]) -> (Vec<u8>, Mutating) {
 #[case::strip_expire(Change::StripTtl, &["0|PEXPIREAT a 1795415366364"], &["PING"])]
 #[case::nothing_to_strip(Change::StripTtl, &["0|SET a 1"], &["0|SET a 1"])]
 #[case::database(Change::Database(7), &["0|SET a 1"], &["7|SET a 1"])]
+#[case::each_of_several(
+    Change::Drop,
+    &["0|SET a 1 ; SET b 1 ; PEXPIREAT a 1795415366364"],
+    &["0|SET b 1", "PING"]
+)]
+#[case::strip_one_of_several(
+    Change::StripTtl,
+    &["0|SET a 1 ; PEXPIREAT a 1795415366364"],
+    &["0|SET a 1", "PING"]
+)]
+#[case::move_one_of_several(
+    Change::Database(7),
+    &["2|SET b 1 ; SET a 1 ; SET b 2"],
+    &["2|SET b 1 ; SELECT 7 ; SET a 1 ; SELECT 2 ; SET b 2"]
+)]
 #[case::a_transaction_keeps_its_frame(
     Change::Drop,
     &["0|MULTI", "0|SET a 1", "0|EXEC"],
@@ -203,4 +218,15 @@ fn a_stream_that_is_not_understood_is_told() {
     let mut onward = Vec::new();
     filter.bytes(b"+CONTINUE\r\ninline\r\n", &mut onward);
     assert!(filter.mutator.lost().is_some());
+}
+
+#[test]
+fn envelopes_without_end_pass_as_they_come() {
+    let mut nested = command("SET a 1");
+    for _ in 0..60 {
+        let words = ["RREPLAY".into(), "x".into(), nested.into(), "0".into()];
+        nested = encoded(&[&words[..], &["1".into()]].concat());
+    }
+    let (onward, filter) = filtered(Rule::new(Change::Drop), &[nested.clone()]);
+    assert_eq!((onward, filter.mutator.changed()), (nested, 0));
 }

@@ -14,12 +14,13 @@ use keydb_harness::fault::{
     RefuseNew, Throttle, Toothless,
 };
 use keydb_harness::lab::Lab;
-use keydb_harness::property::agreement;
-use keydb_harness::relay::{Direction, Relay};
+use keydb_harness::property::{self, agreement};
+use keydb_harness::relay::{Direction, Passage, Relay};
 use keydb_harness::settings::Settings;
-use keydb_harness::topology::Topology;
+use keydb_harness::topology::{Builder, PROXY, Topology};
 use keydb_harness::workload::write_mixed_data;
 use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::time::Instant;
 
 /// Long enough for a cluster to start and for every fault here to bite, short enough to wait for
 /// what cannot come.
@@ -130,7 +131,86 @@ fn main() -> ExitCode {
             tests.push(test.with_ignored_flag(absent));
         }
     }
+    for (name, body) in OTHERS {
+        let (runtime, lab) = (Arc::clone(&runtime), Arc::clone(&lab));
+        let test = Trial::test(*name, move || match lab.as_ref() {
+            Ok(lab) => runtime
+                .block_on(body(lab))
+                .map_err(|error| Failed::from(format!("{error:#}"))),
+            Err(error) => Err(format!("{error:#}").into()),
+        });
+        tests.push(test.with_ignored_flag(absent));
+    }
     libtest_mimic::run(&arguments, tests).exit_code()
+}
+
+type Other = for<'a> fn(&'a Lab) -> BoxFuture<'a, Result<()>>;
+
+const OTHERS: &[(&str, Other)] = &[
+    ("no relay: unavailable, and why", |lab| {
+        Box::pin(unavailable(lab))
+    }),
+    ("a fault that is dropped is taken back", |lab| {
+        Box::pin(dropped(lab))
+    }),
+    ("a replica's link to the proxy", |lab| {
+        let topology = Topology::active_active().replicas(1);
+        let link = Link::new(PROXY, "replica1");
+        Box::pin(elsewhere(lab, topology.relayed_to_the_proxy_too(), link))
+    }),
+    ("one link of a mesh of three", |lab| {
+        let topology = Topology::mesh(3).without_proxy().relayed();
+        Box::pin(elsewhere(lab, topology, link()))
+    }),
+];
+
+/// Links of other topologies bite and heal as those of a pair do.
+async fn elsewhere(lab: &Lab, topology: Builder, link: Link) -> Result<()> {
+    let cluster = Cluster::start(lab, topology.build()?, Order::Staged).await?;
+    let faults: [Arc<dyn Fault>; 3] = [
+        Arc::new(link.clone().struck_by(Cut)),
+        Arc::new(link.clone().struck_by(BlackHole)),
+        Arc::new(link.struck_by(Delay(MS(100)))),
+    ];
+    for fault in faults {
+        let inflicted = Inflicted::on(&cluster, fault).await?;
+        eprintln!("{}: {}", inflicted.fault().name(), inflicted.bite());
+        inflicted.recover(&cluster).await?;
+        agreement::reached(&cluster).await?;
+    }
+    cluster.close().await;
+    Ok(())
+}
+
+async fn dropped(lab: &Lab) -> Result<()> {
+    let cluster = cluster(lab).await?;
+    for fault in [
+        pair(|| Cut).fault,
+        pair(|| BlackHole).fault,
+        pair(|| Flapping::new(MS(100), MS(100))).fault,
+    ] {
+        drop(Inflicted::on(&cluster, fault).await?);
+        let relay = cluster.link("primary2", "primary1")?;
+        ensure!(!relay.is_refusing());
+        ensure!(Direction::BOTH.map(|way| relay.passage(way)) == [Passage::Pass, Passage::Pass]);
+        let made = relay.connections().made;
+        property::relink::reached(&cluster, Instant::now()).await?;
+        // None is cut any more: at most the one that was under way is made anew.
+        ensure!(relay.connections().made <= made + 2);
+    }
+    cluster.close().await;
+    Ok(())
+}
+
+async fn unavailable(lab: &Lab) -> Result<()> {
+    let topology = Topology::active_active().without_proxy().build()?;
+    let cluster = Cluster::start(lab, topology, Order::AtOnce).await?;
+    match Inflicted::on(&cluster, pair(|| Cut).fault).await {
+        Err(Toothless::Unavailable { why, .. }) => ensure!(why.contains("relayed"), "{why}"),
+        other => bail!("{other:?}"),
+    }
+    cluster.close().await;
+    Ok(())
 }
 
 async fn cluster(lab: &Lab) -> Result<Cluster> {

@@ -263,6 +263,24 @@ impl Look<'_> {
         }
     }
 
+    /// How many bytes of one direction wait, if some do and none cross for as long as a glimpse
+    /// takes: what is just being passed on waits for a moment too.
+    ///
+    /// # Errors
+    /// None wait, or some cross.
+    pub async fn holds(&self, direction: Direction) -> Result<u64, String> {
+        let before = self.relay.traffic(direction);
+        if before.held == 0 {
+            return Err(format!("nothing is held {direction}"));
+        }
+        sleep(GLIMPSE).await;
+        let after = self.relay.traffic(direction);
+        match after.held >= before.held && after.passed == before.passed {
+            true => Ok(after.held),
+            false => Err(format!("bytes cross {direction}")),
+        }
+    }
+
     /// How many connections the relay has cut since the link was struck.
     pub fn cuts(&self) -> u64 {
         self.relay.connections().cut - self.before.connections.cut

@@ -42,12 +42,8 @@ pub(super) async fn held_back(look: &Look<'_>) -> Result<String, String> {
     if look.arrives(&probe).await? && look.is_the_only_way() {
         return Err(format!("a write on {upstream} arrives on {downstream}"));
     }
-    let traffic = look.traffic(Direction::TowardsDownstream);
-    if traffic.held == 0 {
-        return Err("the relay holds nothing".to_owned());
-    }
+    let held = look.holds(Direction::TowardsDownstream).await?;
     Ok(format!(
-        "a write on {upstream} is not on {downstream}, the relay holds {} bytes",
-        traffic.held
+        "a write on {upstream} is not on {downstream}, the relay holds {held} bytes"
     ))
 }

@@ -32,22 +32,21 @@ impl Strike for OneWay {
         relay.set(self.0, Passage::Hold);
     }
 
-    /// A write does not arrive; or it does, and what the downstream node says of it is held. It
-    /// says something every second.
+    /// A write does not arrive; or what the downstream node acknowledges is held, which it does
+    /// every second.
     async fn bites(&self, look: &Look<'_>) -> Result<String, String> {
         match self.0 {
             Direction::TowardsDownstream => held_back(look).await,
-            Direction::TowardsUpstream => match look.traffic(self.0).held {
-                0 => Err("the relay holds no acknowledgement".to_owned()),
-                held => Ok(format!("the relay holds {held} bytes of acknowledgements")),
-            },
+            Direction::TowardsUpstream => {
+                let held = look.holds(self.0).await?;
+                Ok(format!("the relay holds {held} bytes of acknowledgements"))
+            }
         }
     }
 
     async fn spares(&self, look: &Look<'_>) -> Result<(), String> {
         let other = self.0.reverse();
-        let held = look.traffic(other).held;
-        if held > 0 {
+        if let Ok(held) = look.holds(other).await {
             return Err(format!("{held} bytes are held {other}"));
         }
         if self.0 == Direction::TowardsUpstream {

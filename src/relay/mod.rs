@@ -12,8 +12,10 @@
 mod carry;
 mod door;
 mod filter;
+pub mod mutation;
 mod passage;
 mod pump;
+pub mod stream;
 mod traffic;
 
 #[cfg(test)]

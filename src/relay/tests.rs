@@ -113,6 +113,9 @@ async fn bytes_and_ends_pass_both_ways_and_are_counted() {
 async fn a_cut_resets_both_sides_and_turns_away_until_it_is_healed() {
     let bench = Bench::new().await;
     let (mut down, mut up) = bench.connect().await;
+    // The relay has its own end of it too.
+    down.write_all(b"x").await.unwrap();
+    read(&mut up, 1).await;
     bench.relay.cut();
     assert!(is_reset(&mut down).await);
     assert!(is_reset(&mut up).await);

@@ -1,10 +1,13 @@
 //! All live nodes hold the same data.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::cluster::dataset::{self, Comparison};
-use crate::cluster::{ClientError, Cluster, Node};
+use crate::cluster::info::ServerRole;
+use crate::cluster::{ClientError, Cluster, Node, Observation};
+use crate::topology::PROXY;
 use crate::trial::{Trial, judged};
 use crate::verdict::Finding;
 use crate::wait::{Unmet, eventually};
@@ -23,22 +26,79 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// As [`DEADLINE`], for counts that follow the data by an expiry cycle.
 const EXPIRES_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Waits until all live nodes agree.
+/// For how many times a cluster's steady stretch nodes have to be at rest, and different, until
+/// they are taken to differ for ever.
+const AT_REST: u32 = 3;
+
+/// Waits until all live nodes agree; no longer than until they are at rest and differ: what they
+/// have heard of each other is all that there is to hear, and nothing changes any more.
 ///
 /// # Errors
 /// They do not within the deadline: the differing keys with each node's value.
 pub async fn reached(cluster: &Cluster) -> Result<Comparison, Unmet> {
+    let began = Instant::now();
+    let rest: Mutex<Option<(String, Instant)>> = Mutex::default();
     let waited = eventually(cluster, PROMISE, DEADLINE, || async {
         let nodes: Vec<&Node> = cluster.live().collect();
-        agreeing(dataset::glance(&nodes).await)
+        let seen = match agreeing(dataset::glance(&nodes).await) {
+            Ok(comparison) => return Ok(Some(comparison)),
+            Err(seen) => seen,
+        };
+        let resting = at_rest(&cluster.glance().await);
+        let mut rest = rest.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*rest {
+            Some((before, since)) if resting && *before == seen => {
+                if since.elapsed() >= cluster.pace().steady * AT_REST {
+                    return Ok(None);
+                }
+            }
+            _ => *rest = resting.then(|| (seen.clone(), Instant::now())),
+        }
+        Err(seen)
     });
     let unmet = match waited.await {
-        Ok(comparison) => return Ok(comparison),
+        Ok(Some(comparison)) => return Ok(comparison),
+        Ok(None) => Unmet {
+            what: format!("{PROMISE} (links are up, and all that was sent has arrived)"),
+            waited: began.elapsed(),
+            last: String::new(),
+            state: cluster.observe().await.to_string(),
+        },
         Err(unmet) => unmet,
     };
     // Every key is read once, not at each look.
     let nodes: Vec<&Node> = cluster.live().collect();
     agreeing(dataset::compare(&nodes).await).map_err(|last| Unmet { last, ..unmet })
+}
+
+/// Whether every live node's links are up, and it has heard all that their other ends have sent.
+fn at_rest(seen: &Observation) -> bool {
+    let mut shown = Vec::new();
+    for node in seen.nodes.iter().filter(|node| node.should_answer) {
+        match &node.info {
+            Ok(info) => shown.push((node, info.replication())),
+            Err(_) => return false,
+        }
+    }
+    let sent = |upstream: &str, replid: &str| {
+        let found = shown.iter().find(|(node, replication)| {
+            node.name == upstream
+                || upstream == PROXY && replication.replid == replid && {
+                    // A replica of it shows the same id.
+                    replication.role != ServerRole::Replica
+                }
+        });
+        found.and_then(|(_, replication)| replication.master_repl_offset)
+    };
+    shown.iter().all(|(node, replication)| {
+        let links = replication.masters.iter().zip(&node.upstreams);
+        links.into_iter().all(|(link, upstream)| {
+            link.link_up
+                && !link.sync_in_progress
+                && link.slave_repl_offset.is_some()
+                && link.slave_repl_offset == sent(upstream, &replication.replid)
+        })
+    })
 }
 
 /// A comparison that shows agreement; else what it shows.

@@ -24,7 +24,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     promise: "all nodes end with the same data: the newest write of a key, and every addition to it",
     source: "KeyDB docs active-rep.md (the last write wins; both servers end with a superset of the data)",
     seconds: 8,
-    variants: &["up", "delayed", "frozen", "cut"],
+    variants: &["up", "delayed", "frozen", "cut", "cut-full"],
     damage: &[
         Class::Divergence,
         Class::LostWrite,
@@ -44,8 +44,13 @@ const DELAY: Duration = Duration::from_millis(1000);
 /// Between the first write of a key and the second, so that their times differ.
 const APART: Duration = Duration::from_millis(5);
 
-fn topology(_variant: &str) -> Result<Topology, TopologyError> {
-    Topology::active_active().replicas(2).relayed().build()
+fn topology(variant: &str) -> Result<Topology, TopologyError> {
+    let topology = Topology::active_active().replicas(2).relayed();
+    match variant {
+        // So that more is written than can be caught up with: both resync in full.
+        "cut-full" => topology.option("repl-backlog-size", "16kb").build(),
+        _ => topology.build(),
+    }
 }
 
 /// A kind of key: what stands in it before, what the first and the second write do, and what is
@@ -252,7 +257,7 @@ fn fault(variant: &str) -> Option<Arc<dyn Fault>> {
     match variant {
         "delayed" => both(&|link| Arc::new(link.struck_by(Delay(DELAY)))),
         "frozen" => both(&|link| Arc::new(link.struck_by(BlackHole))),
-        "cut" => both(&|link| Arc::new(link.struck_by(Cut))),
+        "cut" | "cut-full" => both(&|link| Arc::new(link.struck_by(Cut))),
         _ => None,
     }
 }

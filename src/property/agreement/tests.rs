@@ -129,3 +129,52 @@ fn expires(
 fn the_checks_beside_an_agreement_are_named_after_it(#[case] check: &str, #[case] name: &str) {
     assert_eq!(data_kept(check, &keys(&[1]), 1).check, name);
 }
+
+/// A node: name, role, replid, own offset, and its links: whom it follows, state, offset in it.
+type Shown = (
+    &'static str,
+    &'static str,
+    &'static str,
+    i64,
+    &'static [(&'static str, &'static str, i64)],
+);
+
+fn view((name, role, replid, offset, links): Shown) -> crate::cluster::observe::NodeView {
+    let mut text = format!("# Replication\r\nrole:{role}\r\n");
+    for (_, state, at) in links {
+        text.push_str(&format!(
+            "master_host:h\r\nmaster_port:1\r\nmaster_link_status:{state}\r\n\
+             master_sync_in_progress:0\r\nslave_repl_offset:{at}\r\n"
+        ));
+    }
+    text.push_str(&format!(
+        "master_replid:{replid}\r\nmaster_repl_offset:{offset}\r\n"
+    ));
+    crate::cluster::observe::NodeView {
+        name: name.trim_matches(['(', ')']).to_owned(),
+        should_answer: !name.starts_with('('),
+        status: "running".to_owned(),
+        info: Ok(crate::cluster::info::Info::parse(&text)),
+        log_tail: Vec::new(),
+        upstreams: links.iter().map(|(to, ..)| (*to).to_owned()).collect(),
+    }
+}
+
+const ACTIVE: &str = "active-replica";
+
+#[rstest]
+#[case::all_was_heard(&[("p1", ACTIVE, "a", 10, &[("p2", "up", 20)]),
+    ("p2", ACTIVE, "b", 20, &[("p1", "up", 10)]),
+    ("r1", "slave", "b", 20, &[("proxy", "up", 20)])], true)]
+#[case::a_primary_has_not_heard_all(&[("p1", ACTIVE, "a", 10, &[("p2", "up", 19)]),
+    ("p2", ACTIVE, "b", 20, &[("p1", "up", 10)])], false)]
+#[case::a_replica_has_not_heard_all(&[("p1", ACTIVE, "a", 10, &[]),
+    ("r1", "slave", "a", 9, &[("proxy", "up", 9)])], false)]
+#[case::a_link_is_down(&[("p1", ACTIVE, "a", 10, &[("p2", "down", 20)]),
+    ("p2", ACTIVE, "b", 20, &[("p1", "up", 10)])], false)]
+#[case::a_replica_follows_nobody_that_lives(&[("(p1)", ACTIVE, "a", 10, &[]),
+    ("r1", "slave", "a", 10, &[("proxy", "up", 10)])], false)]
+fn rest<const N: usize>(#[case] nodes: &[Shown; N], #[case] wanted: bool) {
+    let nodes = nodes.iter().copied().map(view).collect();
+    assert_eq!(at_rest(&Observation { nodes, proxy: None }), wanted);
+}

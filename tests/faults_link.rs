@@ -18,6 +18,7 @@ use keydb_harness::property::{self, agreement};
 use keydb_harness::relay::{Direction, Passage, Relay};
 use keydb_harness::settings::Settings;
 use keydb_harness::topology::{Builder, PROXY, Topology};
+use keydb_harness::wait::{DEADLINE, eventually};
 use keydb_harness::workload::write_mixed_data;
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::time::Instant;
@@ -158,6 +159,10 @@ const OTHERS: &[(&str, Other)] = &[
         let link = Link::new(PROXY, "replica1");
         Box::pin(elsewhere(lab, topology.relayed_to_the_proxy_too(), link))
     }),
+    ("a black hole that is noticed", |lab| Box::pin(noticed(lab))),
+    ("a server that is down behind its relay", |lab| {
+        Box::pin(down_behind_relay(lab))
+    }),
     ("one link of a mesh of three", |lab| {
         let topology = Topology::mesh(3).without_proxy().relayed();
         Box::pin(elsewhere(lab, topology, link()))
@@ -178,6 +183,57 @@ async fn elsewhere(lab: &Lab, topology: Builder, link: Link) -> Result<()> {
         inflicted.recover(&cluster).await?;
         agreement::reached(&cluster).await?;
     }
+    cluster.close().await;
+    Ok(())
+}
+
+/// After `repl-timeout` without a word the connection is given up; then it heals with a new one.
+async fn noticed(lab: &Lab) -> Result<()> {
+    let topology = Topology::active_active().without_proxy().relayed();
+    let topology = topology
+        .option("repl-timeout", "3")
+        .option("repl-ping-replica-period", "1")
+        .build()?;
+    let cluster = Cluster::start(lab, topology, Order::AtOnce).await?;
+    let relay = cluster.link("primary2", "primary1")?;
+    let before = relay.connections().made;
+    let inflicted = Inflicted::on(&cluster, pair(|| BlackHole).fault).await?;
+    let primary2 = cluster.node("primary2")?;
+    eventually(&cluster, "primary2 notices", DEADLINE, || async {
+        let info = primary2.glance().await.map_err(|error| error.to_string())?;
+        let links = info.replication().masters;
+        match links.iter().all(|link| link.link_up) {
+            true => Err("its link is up"),
+            false => Ok(()),
+        }
+        .map_err(str::to_owned)
+    })
+    .await?;
+    write_mixed_data(&mut cluster.node("primary1")?.client().await?, "then", 10).await?;
+    inflicted.recover(&cluster).await?;
+    agreement::reached(&cluster).await?;
+    ensure!(relay.connections().made > before, "{relay:?}");
+    cluster.close().await;
+    Ok(())
+}
+
+/// Who follows a server that is down tries again at its own pace, and finds it when it is back.
+async fn down_behind_relay(lab: &Lab) -> Result<()> {
+    let cluster = cluster(lab).await?;
+    let relay = cluster.link("primary2", "primary1")?;
+    let primary1 = cluster.node("primary1")?;
+    primary1.kill().await?;
+    let began = Instant::now();
+    eventually(&cluster, "primary2 tries", DEADLINE, || async {
+        match relay.connections().unreachable {
+            tries if tries >= 3 => Ok(()),
+            tries => Err(format!("{tries} tries")),
+        }
+    })
+    .await?;
+    eprintln!("3 tries in {:.2} s", began.elapsed().as_secs_f64());
+    primary1.start().await?;
+    property::relink::reached(&cluster, Instant::now()).await?;
     cluster.close().await;
     Ok(())
 }

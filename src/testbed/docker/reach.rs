@@ -50,12 +50,7 @@ async fn probe(
     subnet: Subnet,
     program: &Program,
 ) -> Result<(), EnvironmentError> {
-    let gateway = subnet.gateway();
-    let listener = TcpListener::bind((gateway, 0)).await.map_err(|error| {
-        unreached(&format!(
-            "{gateway}, where containers reach the engine's machine, is not an address of this one: {error}"
-        ))
-    })?;
+    let listener = listen(subnet.gateway()).await?;
     let here = listener
         .local_addr()
         .map_err(|error| unreached(&error.to_string()))?;
@@ -86,7 +81,7 @@ async fn probe(
             cluster.docker.start_container(name, options).await
         };
         let reached = match made.await {
-            Ok(()) => both_ways(&listener, frame.address).await,
+            Ok(()) => both_ways(&listener, frame.address, PATIENCE).await,
             Err(error) => Err(refused(&format!("start {NAME}"), &cause(&error))),
         };
         let options = RemoveContainerOptionsBuilder::new()
@@ -103,7 +98,19 @@ async fn probe(
     cluster.make(work).await
 }
 
-async fn both_ways(listener: &TcpListener, container: Ipv4Addr) -> Result<(), EnvironmentError> {
+async fn listen(gateway: Ipv4Addr) -> Result<TcpListener, EnvironmentError> {
+    TcpListener::bind((gateway, 0)).await.map_err(|error| {
+        unreached(&format!(
+            "{gateway}, where containers reach the engine's machine, is not an address of this one: {error}"
+        ))
+    })
+}
+
+async fn both_ways(
+    listener: &TcpListener,
+    container: Ipv4Addr,
+    patience: Duration,
+) -> Result<(), EnvironmentError> {
     let arrives = async {
         loop {
             if let Ok((_, from)) = listener.accept().await
@@ -113,7 +120,7 @@ async fn both_ways(listener: &TcpListener, container: Ipv4Addr) -> Result<(), En
             }
         }
     };
-    timeout(PATIENCE, arrives).await.map_err(|_| {
+    timeout(patience, arrives).await.map_err(|_| {
         unreached("no connection from a container arrives at this machine's address in its network")
     })?;
     let answers = async {
@@ -122,7 +129,7 @@ async fn both_ways(listener: &TcpListener, container: Ipv4Addr) -> Result<(), En
             sleep(INTERVAL).await;
         }
     };
-    timeout(PATIENCE, answers).await.map_err(|_| {
+    timeout(patience, answers).await.map_err(|_| {
         unreached("this machine cannot connect to a container at its address in its network")
     })
 }
@@ -131,4 +138,31 @@ fn unreached(why: &str) -> EnvironmentError {
     EnvironmentError::new(format!(
         "no relay can stand in the links of containers here ({why}): let the firewall pass 10.213.0.0/16, or use --testbed process"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    #[tokio::test]
+    async fn an_address_of_another_machine_is_told() {
+        // Reserved for documentation: nobody has it.
+        let error = listen(Ipv4Addr::new(192, 0, 2, 1)).await.unwrap_err();
+        assert!(error.to_string().contains("is not an address of this one"));
+    }
+
+    #[tokio::test]
+    async fn who_connects_has_to_be_the_container() {
+        let listener = listen(Ipv4Addr::LOCALHOST).await.unwrap();
+        let here = listener.local_addr().unwrap();
+        // Silence, then a stranger.
+        let container = Ipv4Addr::new(127, 9, 9, 9);
+        let error = both_ways(&listener, container, SHORT).await.unwrap_err();
+        assert!(error.to_string().contains("no connection"), "{error}");
+        let _stranger = TcpStream::connect(here).await.unwrap();
+        let error = both_ways(&listener, container, SHORT).await.unwrap_err();
+        assert!(error.to_string().contains("no connection"), "{error}");
+    }
 }

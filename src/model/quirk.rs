@@ -167,8 +167,6 @@ quirks! {
     DeletesInDatabase0 = "deletes-in-database-0", WrongDatabase, "SELECT lost in the stream (KeyDB change log 6.0.16, 6.3.0)";
     /// A replica carries out no delete that its primary passes on.
     ReplicaKeepsDeleted = "replica-keeps-deleted", ResurrectedDelete, "key counts of replicas grow: #440, #554";
-    /// A TTL arrives on other nodes an hour longer.
-    TtlStretched = "ttl-stretched", Expiry, "PTTL far off on replicas after a merge (measured, 6.0.18)";
     /// Sorted sets are not passed on.
     SortedSetsStayHome = "sorted-sets-stay-home", Divergence, "ZADD on both primaries ends differently (measured, all versions)";
     /// A primary that lost its peer once carries out what the peer appends twice.

@@ -25,12 +25,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (the last write wins; both servers end with a superset of the data)",
     seconds: 8,
     variants: &["up", "delayed", "frozen", "cut", "cut-full"],
-    damage: &[
-        Class::Divergence,
-        Class::LostWrite,
-        Class::ResurrectedDelete,
-        Class::DoubleApplication,
-    ],
+    damage: &[Class::LostWrite, Class::DoubleApplication],
     needs: &[],
     order: Order::Staged,
     topology,

@@ -8,7 +8,6 @@ use crate::model::node::Node;
 use crate::model::object::Data;
 use crate::model::quirk::Quirk;
 
-const AN_HOUR: u64 = 3_600_000;
 const COUNTS: &[&str] = &["INCR", "INCRBY", "DECR", "DECRBY"];
 const APPENDS: &[&str] = &["RPUSH", "LPUSH", "APPEND"];
 
@@ -26,9 +25,6 @@ pub(in crate::model) fn altered(node: &Node, envelope: &Envelope) -> Option<Enve
     for (database, key, write) in &mut altered.writes {
         if has(Quirk::TtlLost) && is_a(write, &["SET"]) {
             write.argv.truncate(3);
-        }
-        if has(Quirk::TtlStretched) {
-            stretch_ttl(write);
         }
         if has(Quirk::OldTtlStays) && is_a(write, &["SET"]) && write.argv.len() == 3 {
             write.argv.push(Bytes::from_static(b"KEEPTTL"));
@@ -60,18 +56,6 @@ fn is_a(write: &Write, names: &[&str]) -> bool {
             .iter()
             .any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes()))
     })
-}
-
-/// `SET key value PXAT time` and `PEXPIREAT key time`: the time is the last word.
-fn stretch_ttl(write: &mut Write) {
-    let bound = is_a(write, &["PEXPIREAT"]) || is_a(write, &["SET"]) && write.argv.len() == 5;
-    if bound
-        && let Some(last) = write.argv.last_mut()
-        && let Ok(text) = std::str::from_utf8(last)
-        && let Ok(time) = text.parse::<u64>()
-    {
-        *last = (time + AN_HOUR).to_string().into();
-    }
 }
 
 /// What a string holds now.

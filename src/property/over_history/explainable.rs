@@ -23,7 +23,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let mut breaches = Breaches::default();
     let (mut n, mut forgiven) = (0, 0);
     register::ends(case, |end| {
-        n += 1;
+        n += usize::from(end.bound.writes > 0 || end.shown.is_some());
         match why(case, end) {
             Some(why) => breaches.add(end.bound.writes, Some(end.slot), why),
             None if end.bound.forgiven(index, end.written) => forgiven += 1,

@@ -366,6 +366,11 @@ impl<'a> Index<'a> {
         (slot != NONE).then_some(slot as usize)
     }
 
+    /// The slot of a key by its text, if an operation names the key.
+    pub(super) fn slots_of(&self, database: u8, key: &str) -> Option<usize> {
+        self.slot(database, self.history.names.find(key)?)
+    }
+
     /// The operation that brought a value into the world, if it wrote this key.
     pub fn writer(&self, slot: usize, token: Token) -> Option<u32> {
         let number = self.writers.find(token)?;

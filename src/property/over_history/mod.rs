@@ -50,6 +50,14 @@ properties! {
     convergence "convergence",
     explainable "explainable",
     acknowledged "acknowledged",
+    deletes_stay "deletes-stay",
+    expires "expires",
+    exactly_once "exactly-once",
+    transactions "transactions",
+    reads "reads",
+    availability "availability",
+    topology_states "topology-states",
+    quiet "quiet",
 }
 
 /// The property of this name.

@@ -343,7 +343,7 @@ fn wrote(index: &Index<'_>, writes: &[(u64, u32)], value: &str, ranking: bool) -
 pub(super) fn shown(content: &Content) -> String {
     let few = |values: &[String]| match values {
         [] => "nothing".to_owned(),
-        [all @ ..] if all.len() <= 6 => all.join(" "),
+        all if all.len() <= 6 => all.join(" "),
         [first, .., last] => format!("{first} ... {last} ({} values)", values.len()),
         [one] => one.clone(),
     };

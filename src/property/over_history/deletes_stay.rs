@@ -39,6 +39,8 @@ pub fn judge(case: &Case<'_>) -> Judgement {
             }
         } else if index.slots[slot].kind == Kind::Set {
             n += removed(index, slot, &mut members, &mut breaches);
+        } else if index.slots[slot].kind == Kind::Register {
+            n += back(index, slot, &mut breaches);
         }
     }
     Gathered {
@@ -61,7 +63,7 @@ fn last_deletion(
     counts: impl Fn(Effect) -> bool,
 ) -> Option<u32> {
     let mut last: Option<u32> = None;
-    let mut ended = 0;
+    let mut ended: Option<u64> = None;
     for number in writes {
         let what = effect(index.operation(number));
         if !counts(what) || index.standing(number) == Standing::Failed {
@@ -78,10 +80,39 @@ fn last_deletion(
                 }
             }
             Effect::Expire(_) => {}
-            _ => ended = ended.max(index.ended(number)),
+            _ => ended = ended.max(Some(index.ended(number))),
         }
     }
-    last.filter(|last| index.before(ended, index.operation(*last).invoked.0))
+    let invoked = |last: u32| index.operation(last).invoked.0;
+    last.filter(|last| ended.is_none_or(|ended| index.before(ended, invoked(*last))))
+}
+
+/// A register that other writes may have brought back, but not with this value: how many.
+fn back(index: &Index<'_>, slot: usize, breaches: &mut Breaches) -> usize {
+    let operations = index.operations(slot).iter().copied();
+    let deletions = operations.filter(|number| {
+        index.standing(*number) == Standing::Sure
+            && matches!(effect(index.operation(*number)), Effect::Delete)
+    });
+    let Some(last) = deletions.max_by_key(|number| index.operation(*number).invoked) else {
+        return 0;
+    };
+    let mut found = 0;
+    for (node, content) in index.contents(slot) {
+        let Some(Content::Text(text)) = content else {
+            continue;
+        };
+        let writer = text.parse().ok().and_then(|token| index.writer(slot, token));
+        if !writer.is_some_and(|writer| index.surely_before(writer, last)) {
+            continue;
+        }
+        found = 1;
+        breaches.add(index.operations(slot).len(), Some(slot), || {
+            let (key, nodes) = (index.key(slot), index.nodes_like(slot, node));
+            format!("{key} is {text} on {nodes} after {}", index.told(last))
+        });
+    }
+    found
 }
 
 /// Members that were removed from a set for good: how many.

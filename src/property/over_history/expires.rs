@@ -99,7 +99,7 @@ impl Count {
 fn told(case: &Case<'_>, slot: usize) -> Told {
     let index = &case.index;
     let mut told = Told::default();
-    let (mut last, mut ended): (Option<u32>, u64) = (None, 0);
+    let (mut last, mut ended): (Option<u32>, Option<u64>) = (None, None);
     for number in index.operations(slot).iter().copied() {
         let operation = index.operation(number);
         if index.standing(number) == Standing::Failed {
@@ -115,14 +115,15 @@ fn told(case: &Case<'_>, slot: usize) -> Told {
         let later = last.is_none_or(|last| index.operation(last).invoked <= operation.invoked);
         if sure && later {
             if let Some(last) = last {
-                ended = ended.max(index.ended(last));
+                ended = ended.max(Some(index.ended(last)));
             }
             last = Some(number);
         } else {
-            ended = ended.max(index.ended(number));
+            ended = ended.max(Some(index.ended(number)));
         }
     }
-    told.last = last.filter(|last| index.before(ended, index.operation(*last).invoked.0));
+    let invoked = |last: u32| index.operation(last).invoked.0;
+    told.last = last.filter(|last| ended.is_none_or(|ended| index.before(ended, invoked(*last))));
     told
 }
 

@@ -3,6 +3,8 @@
 mod acknowledged;
 mod convergence;
 mod explainable;
+mod others;
+mod simulated;
 mod written;
 
 use super::*;

@@ -6,6 +6,7 @@ pub mod failover;
 pub mod health;
 pub mod log_rules;
 pub mod offsets;
+pub mod over_history;
 pub mod read_only;
 pub mod relink;
 pub mod replids;

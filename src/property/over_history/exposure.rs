@@ -1,0 +1,192 @@
+//! What befell a node, and what asynchronous replication allows to be lost with it.
+//!
+//! The table is that of the project's issue 4; KeyDB's documentation promises no more (replication:
+//! 'Redis uses by default asynchronous replication'; `WAIT` for what must not be lost).
+
+use std::time::Duration;
+
+use crate::history::{History, Moment, Phase, Subject};
+
+/// What struck a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Strike {
+    /// It was frozen, and went on.
+    Pause,
+    /// A link of it, its peer or the proxy was struck; or it was synchronised anew.
+    Elsewhere,
+    /// It was told to end (`SIGTERM`, `SHUTDOWN`).
+    Told,
+    /// It was ended without a word (`SIGKILL`).
+    Killed,
+}
+
+/// How often an append-only file is brought to disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fsync {
+    /// `appendfsync always`.
+    Always,
+    /// `appendfsync everysec`.
+    EverySecond,
+    /// `appendfsync no`.
+    Never,
+}
+
+/// What a node that was struck comes back with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Returns {
+    /// It does not come back.
+    Never,
+    /// It comes back without data of its own.
+    Empty,
+    /// With the snapshot that it wrote (when told to end), or that it last wrote.
+    Rdb,
+    /// With its append-only file.
+    Aof(Fsync),
+}
+
+/// What may be lost of the acknowledged writes that no `WAIT` confirmed. Confirmed ones never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loss {
+    /// Nothing.
+    Forbidden,
+    /// What was acknowledged within the lag window before the strike, and so much longer.
+    WithinLag(Duration),
+}
+
+/// A row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct LossRow {
+    /// What struck the node.
+    pub strike: Strike,
+    /// What it returned with; none stands for anything.
+    pub returns: Option<Returns>,
+    /// What may be lost.
+    pub loss: Loss,
+}
+
+const fn row(strike: Strike, returns: Option<Returns>, loss: Loss) -> LossRow {
+    LossRow {
+        strike,
+        returns,
+        loss,
+    }
+}
+
+/// The table; the first row that fits counts. What was acknowledged after the node was gone (a
+/// restart in progress) is in no window, and so must never be lost.
+pub const TABLE: &[LossRow] = &{
+    use {Fsync::*, Loss::*, Strike::*};
+    const LAG: Loss = WithinLag(Duration::ZERO);
+    [
+        row(Pause, None, Forbidden),
+        row(Elsewhere, None, Forbidden),
+        row(Told, Some(Returns::Rdb), Forbidden),
+        row(Told, Some(Returns::Aof(Always)), Forbidden),
+        row(Told, Some(Returns::Aof(EverySecond)), Forbidden),
+        row(Told, Some(Returns::Aof(Never)), Forbidden),
+        row(Told, None, LAG),
+        row(Killed, Some(Returns::Aof(Always)), Forbidden),
+        row(
+            Killed,
+            Some(Returns::Aof(EverySecond)),
+            WithinLag(Duration::from_secs(1)),
+        ),
+        row(Killed, None, LAG),
+    ]
+};
+
+/// What befell one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposure {
+    /// The node.
+    pub node: String,
+    /// What struck it.
+    pub strike: Strike,
+    /// When it was struck.
+    pub from: Moment,
+    /// When it was seen to be gone.
+    pub to: Moment,
+    /// What it came back with.
+    pub returns: Returns,
+}
+
+impl Exposure {
+    /// What may be lost with it.
+    pub fn loss(&self) -> Loss {
+        let fits = |row: &&LossRow| {
+            row.strike == self.strike && row.returns.is_none_or(|returns| returns == self.returns)
+        };
+        TABLE
+            .iter()
+            .find(fits)
+            .map_or(Loss::Forbidden, |row| row.loss)
+    }
+
+    /// The first and the last moment of acknowledgements that may be lost; none if none may be.
+    pub fn window(&self, lag: Duration) -> Option<(Moment, Moment)> {
+        match self.loss() {
+            Loss::Forbidden => None,
+            Loss::WithinLag(longer) => {
+                let from = Duration::from_nanos(self.from.0).saturating_sub(lag + longer);
+                Some((Moment::from(from), self.to))
+            }
+        }
+    }
+}
+
+/// What the first word of a fault's name says of the nodes that it strikes. A word that is not here
+/// strikes something else than a node's life.
+const WORDS: &[(&str, Strike)] = &[
+    ("pause", Strike::Pause),
+    ("stop", Strike::Told),
+    ("restart", Strike::Told),
+    ("terminate", Strike::Told),
+    ("slow", Strike::Told),
+    ("kill", Strike::Killed),
+    ("crash", Strike::Killed),
+    ("crash-loop", Strike::Killed),
+];
+
+/// The exposures that a history's faults make, in the order of their time; `returns` says what a
+/// node comes back with after a fault (node, the fault's name). A node is gone when the fault was
+/// seen to bite, or, of a fault that strikes repeatedly, when it is healed.
+pub fn exposures(history: &History, returns: impl Fn(&str, &str) -> Returns) -> Vec<Exposure> {
+    let names = &history.names;
+    let mut found: Vec<Exposure> = Vec::new();
+    for (position, event) in history.events.iter().enumerate() {
+        let Subject::Fault {
+            fault,
+            nodes,
+            phase: Phase::Injected,
+            ..
+        } = &event.subject
+        else {
+            continue;
+        };
+        let name = names.text(*fault);
+        let word = name.split_whitespace().next().unwrap_or("");
+        let known = WORDS.iter().find(|(known, _)| *known == word);
+        let strike = known.map_or(Strike::Elsewhere, |(_, strike)| *strike);
+        let repeats = name.starts_with("crash");
+        let last = history.events[position..].iter().find(|later| {
+            matches!(&later.subject, Subject::Fault { fault: other, phase, .. }
+            if other == fault && match phase {
+                Phase::Injected | Phase::Recovering => false,
+                Phase::Bites => !repeats,
+                Phase::Toothless | Phase::Healed => true,
+            })
+        });
+        let to = last.map_or(history.length, |event| event.at);
+        found.extend(nodes.iter().map(|node| {
+            let node = names.text(*node);
+            Exposure {
+                node: node.to_owned(),
+                strike,
+                from: event.at,
+                to,
+                returns: returns(node, name),
+            }
+        }));
+    }
+    found
+}

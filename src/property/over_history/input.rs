@@ -1,0 +1,103 @@
+//! What a judge is given.
+
+use std::time::Duration;
+
+use super::exposure::Exposure;
+use super::index::Index;
+use crate::history::{Finals, History, Moment, Name, Token};
+use crate::property::survival::LAG_WINDOW;
+
+/// How much earlier a write must have completed than another was invoked to be older than it. KeyDB
+/// stamps with a clock of milliseconds, which two nodes on one machine share.
+const OLDER_BY: Duration = Duration::from_millis(2);
+
+/// How far times to live may be apart: nodes are read one after the other.
+const TTL_TOLERANCE: Duration = Duration::from_secs(1);
+
+/// Something that a relay saw on a link.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Crossing {
+    /// The directed link: `primary1->primary2`.
+    pub link: String,
+    /// When.
+    pub at: Moment,
+    /// The key, if the relay understood it.
+    pub key: Option<Name>,
+    /// The value, if the relay understood it.
+    pub token: Option<Token>,
+    /// What became of it: `passed on`, `held`, `refused`, `lost in a cut`, ...
+    pub fate: String,
+}
+
+/// Bounds that the caller sets on what is otherwise only measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Bounds {
+    /// The longest time without an acknowledgement to anyone through the proxy.
+    pub gap: Option<Duration>,
+    /// The same for one and the same client.
+    pub client_gap: Option<Duration>,
+    /// The share of operations through the proxy that may fail.
+    pub errors: Option<f64>,
+}
+
+/// A history, what the nodes held at the end, and what is known of both.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// What happened.
+    pub history: &'a History,
+    /// What the nodes held after it.
+    pub finals: &'a Finals,
+    /// What they held some time after that, if they were asked twice.
+    pub later: Option<&'a Finals>,
+    /// When `finals` were read: the end of the history, if not told.
+    pub finals_at: Moment,
+    /// What befell nodes that acknowledged writes.
+    pub exposures: &'a [Exposure],
+    /// What relays saw.
+    pub crossings: &'a [Crossing],
+    /// What the caller demands of measures.
+    pub bounds: Bounds,
+    /// How long before its node's end an acknowledged write may be lost with it.
+    pub lag_window: Duration,
+    /// How far completion and invocation must be apart to be in an order.
+    pub older_by: Duration,
+    /// How far times to live may be apart.
+    pub ttl_tolerance: Duration,
+}
+
+impl<'a> Input<'a> {
+    /// A history and its end, with no exposures, crossings and bounds.
+    pub fn new(history: &'a History, finals: &'a Finals) -> Self {
+        Self {
+            history,
+            finals,
+            later: None,
+            finals_at: history.length,
+            exposures: &[],
+            crossings: &[],
+            bounds: Bounds::default(),
+            lag_window: LAG_WINDOW,
+            older_by: OLDER_BY,
+            ttl_tolerance: TTL_TOLERANCE,
+        }
+    }
+}
+
+/// What properties judge.
+#[derive(Debug)]
+pub struct Case<'a> {
+    /// What was given.
+    pub input: Input<'a>,
+    /// The same by key, and by value.
+    pub index: Index<'a>,
+}
+
+impl<'a> Case<'a> {
+    /// Makes the index: the only costly step.
+    pub fn new(input: Input<'a>) -> Self {
+        Self {
+            input,
+            index: Index::new(&input),
+        }
+    }
+}

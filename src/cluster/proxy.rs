@@ -127,4 +127,15 @@ impl Proxy {
             .filter(|stat| self.backends.contains(&stat.server))
             .collect())
     }
+
+    /// Its word for the primary called `name`: `UP`, `DOWN`, `MAINT`, `DRAIN`, or `UP 1/2`.
+    ///
+    /// # Errors
+    /// The admin socket does not answer, or knows no such primary.
+    pub async fn status_of(&self, name: &str) -> Result<String, String> {
+        let stats = self.backend_stats().await?;
+        let stat = stats.into_iter().find(|stat| stat.server == name);
+        stat.map(|stat| stat.status)
+            .ok_or_else(|| format!("the proxy knows no {name}"))
+    }
 }

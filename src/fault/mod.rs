@@ -16,6 +16,10 @@ mod link_jitter;
 mod link_one_way;
 mod link_refuse;
 mod link_throttle;
+pub mod node;
+mod node_kill;
+mod node_pause;
+mod node_stop;
 mod together;
 
 pub use life::{Inflicted, Toothless};
@@ -30,6 +34,10 @@ pub use link_jitter::Jitter;
 pub use link_one_way::OneWay;
 pub use link_refuse::RefuseNew;
 pub use link_throttle::Throttle;
+pub use node::{Blow, NodeFault};
+pub use node_kill::Kill;
+pub use node_pause::Pause;
+pub use node_stop::Stop;
 pub use together::Together;
 
 use std::fmt;
@@ -38,6 +46,14 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::cluster::Cluster;
+
+/// Why a fault cannot be had, where only the servers could tell: [`Fault::inject`] fails with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(
+    /// A sentence.
+    pub String,
+);
 
 /// Something that goes wrong in a cluster, and can be put right.
 #[async_trait]
@@ -59,7 +75,7 @@ pub trait Fault: Send + Sync + fmt::Debug {
     /// Makes it happen. Does not wait until it bites.
     ///
     /// # Errors
-    /// The testbed did not carry it out.
+    /// The testbed did not carry it out; [`Unavailable`] where it never can.
     async fn inject(&self, cluster: &Cluster) -> Result<()>;
 
     /// One look whether it bites now: what was measured, or what is seen instead.

@@ -10,7 +10,10 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use keydb_harness::cluster::{Cluster, Node, Order};
 use keydb_harness::fault::node::Seen;
-use keydb_harness::fault::{Blow, Fault, Inflicted, Kill, NodeFault, Pause, Stop, Toothless};
+use keydb_harness::fault::{
+    AllDown, Blow, Drain, Fault, Inflicted, Kill, Maintenance, NodeFault, Pause, ProxyRestart,
+    Stop, Toothless,
+};
 use keydb_harness::lab::Lab;
 use keydb_harness::settings::Settings;
 use keydb_harness::topology::Topology;
@@ -35,6 +38,13 @@ fn on<B: Blow>(node: &str, make: impl Fn() -> B) -> Pair {
     }
 }
 
+fn of_proxy<F: Fault + 'static>(make: impl Fn() -> F) -> Pair {
+    Pair {
+        fault: Arc::new(make()),
+        no_op: Arc::new(NoOp(make())),
+    }
+}
+
 const FAULTS: &[Row] = &[
     ("stop a primary", || on("primary1", || Stop)),
     ("stop a replica", || on("replica1", || Stop)),
@@ -42,6 +52,14 @@ const FAULTS: &[Row] = &[
     ("kill a replica", || on("replica1", || Kill)),
     ("pause a primary", || on("primary1", || Pause)),
     ("pause a replica", || on("replica1", || Pause)),
+    ("maintenance of a primary", || {
+        of_proxy(|| Maintenance("primary1".to_owned()))
+    }),
+    ("drain a primary", || {
+        of_proxy(|| Drain("primary1".to_owned()))
+    }),
+    ("restart the proxy", || of_proxy(|| ProxyRestart)),
+    ("maintenance of all primaries", || of_proxy(|| AllDown)),
 ];
 
 /// The same fault of a node, which does nothing.
@@ -72,6 +90,49 @@ impl<B: Blow> Blow for NoBlow<B> {
 
     async fn mend(&self, _node: &Node) -> Result<()> {
         Ok(())
+    }
+}
+
+/// The same fault of the proxy, which does nothing.
+#[derive(Debug)]
+struct NoOp<F>(F);
+
+#[async_trait]
+impl<F: Fault> Fault for NoOp<F> {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn colour(&self) -> &'static str {
+        self.0.colour()
+    }
+
+    fn strikes(&self) -> Vec<String> {
+        self.0.strikes()
+    }
+
+    fn unavailable(&self, cluster: &Cluster) -> Option<String> {
+        self.0.unavailable(cluster)
+    }
+
+    async fn inject(&self, _cluster: &Cluster) -> Result<()> {
+        Ok(())
+    }
+
+    async fn bites(&self, cluster: &Cluster) -> Result<String, String> {
+        self.0.bites(cluster).await
+    }
+
+    async fn spares(&self, cluster: &Cluster) -> Result<(), String> {
+        self.0.spares(cluster).await
+    }
+
+    async fn recover(&self, cluster: &Cluster) -> Result<()> {
+        self.0.recover(cluster).await
+    }
+
+    async fn healed(&self, cluster: &Cluster) -> Result<(), String> {
+        self.0.healed(cluster).await
     }
 }
 

@@ -20,6 +20,11 @@ pub mod node;
 mod node_kill;
 mod node_pause;
 mod node_stop;
+mod proxy;
+mod proxy_all_down;
+mod proxy_drain;
+mod proxy_maintenance;
+mod proxy_restart;
 mod together;
 
 pub use life::{Inflicted, Toothless};
@@ -38,6 +43,10 @@ pub use node::{Blow, NodeFault};
 pub use node_kill::Kill;
 pub use node_pause::Pause;
 pub use node_stop::Stop;
+pub use proxy_all_down::AllDown;
+pub use proxy_drain::Drain;
+pub use proxy_maintenance::Maintenance;
+pub use proxy_restart::ProxyRestart;
 pub use together::Together;
 
 use std::fmt;

@@ -11,12 +11,12 @@ use futures_util::future::BoxFuture;
 use keydb_harness::cluster::{Cluster, Node, Order};
 use keydb_harness::fault::node::Seen;
 use keydb_harness::fault::{
-    AllDown, Blow, Drain, Fault, Inflicted, Kill, Maintenance, NodeFault, Pause, ProxyRestart,
-    Stop, Toothless,
+    AllDown, Blow, CrashLoop, Drain, Fault, FullDisk, Inflicted, Kill, Maintenance, MemoryLimit,
+    NodeFault, Pause, ProxyRestart, Restart, SlowStart, Stop, Toothless,
 };
 use keydb_harness::lab::Lab;
 use keydb_harness::settings::Settings;
-use keydb_harness::topology::Topology;
+use keydb_harness::topology::{Persistence, Topology};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Long enough for a cluster to start and for every fault here to bite, short enough to wait for
@@ -52,6 +52,28 @@ const FAULTS: &[Row] = &[
     ("kill a replica", || on("replica1", || Kill)),
     ("pause a primary", || on("primary1", || Pause)),
     ("pause a replica", || on("replica1", || Pause)),
+    ("crash loop of a primary", || {
+        on("primary1", || CrashLoop::new(3))
+    }),
+    ("restart a primary with its data", || {
+        on("primary1", || Restart::Kept)
+    }),
+    ("restart a primary without its data", || {
+        on("primary1", || Restart::Wiped)
+    }),
+    ("restart a replica without its data", || {
+        on("replica1", || Restart::Wiped)
+    }),
+    ("restart a primary with an append-only file", || {
+        on("primary1", || Restart::Persisting(Persistence::Aof))
+    }),
+    ("no memory on a primary", || on("primary1", || MemoryLimit)),
+    ("full disk on a primary", || {
+        on("primary1", FullDisk::default)
+    }),
+    ("slow start of a primary", || {
+        on("primary1", SlowStart::default)
+    }),
     ("maintenance of a primary", || {
         of_proxy(|| Maintenance("primary1".to_owned()))
     }),
@@ -88,7 +110,11 @@ impl<B: Blow> Blow for NoBlow<B> {
         self.0.bites(seen).await
     }
 
-    async fn mend(&self, _node: &Node) -> Result<()> {
+    async fn gone(&self, seen: &Seen<'_>) -> Result<(), String> {
+        self.0.gone(seen).await
+    }
+
+    async fn mend(&self, _cluster: &Cluster, _node: &Node) -> Result<()> {
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! strike stays untouched), taken back, seen to be healed. A fault that is dropped in between is
 //! taken back.
 
+mod full_disk;
 mod life;
 pub mod link;
 mod link_black_hole;
@@ -16,17 +17,22 @@ mod link_jitter;
 mod link_one_way;
 mod link_refuse;
 mod link_throttle;
+mod memory_limit;
 pub mod node;
+mod node_crash_loop;
 mod node_kill;
 mod node_pause;
+mod node_restart;
 mod node_stop;
 mod proxy;
 mod proxy_all_down;
 mod proxy_drain;
 mod proxy_maintenance;
 mod proxy_restart;
+mod slow_start;
 mod together;
 
+pub use full_disk::FullDisk;
 pub use life::{Inflicted, Toothless};
 pub use link::{Link, LinkFault, Strike};
 pub use link_black_hole::BlackHole;
@@ -39,14 +45,18 @@ pub use link_jitter::Jitter;
 pub use link_one_way::OneWay;
 pub use link_refuse::RefuseNew;
 pub use link_throttle::Throttle;
+pub use memory_limit::MemoryLimit;
 pub use node::{Blow, NodeFault};
+pub use node_crash_loop::CrashLoop;
 pub use node_kill::Kill;
 pub use node_pause::Pause;
+pub use node_restart::Restart;
 pub use node_stop::Stop;
 pub use proxy_all_down::AllDown;
 pub use proxy_drain::Drain;
 pub use proxy_maintenance::Maintenance;
 pub use proxy_restart::ProxyRestart;
+pub use slow_start::SlowStart;
 pub use together::Together;
 
 use std::fmt;

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Fault;
-use crate::cluster::{Cluster, Node, Timeouts, ready};
+use crate::cluster::{ClientError, Cluster, Node, Timeouts, ready};
 use crate::testbed::{Port, Status};
 use crate::topology::Role;
 
@@ -47,7 +47,7 @@ pub trait Blow: Send + Sync + std::fmt::Debug + 'static {
     ///
     /// # Errors
     /// The testbed or the node refused.
-    async fn mend(&self, node: &Node) -> Result<()>;
+    async fn mend(&self, cluster: &Cluster, node: &Node) -> Result<()>;
 
     /// One look whether it is gone, besides the links of the cluster.
     ///
@@ -135,7 +135,7 @@ impl<B: Blow> Fault for NodeFault<B> {
 
     async fn recover(&self, cluster: &Cluster) -> Result<()> {
         let node = self.node(cluster).map_err(anyhow::Error::msg)?;
-        self.blow.mend(node).await
+        self.blow.mend(cluster, node).await
     }
 
     async fn healed(&self, cluster: &Cluster) -> Result<(), String> {
@@ -244,6 +244,21 @@ impl Seen<'_> {
             Ok(Err(error)) => Err(format!("{name}: {error}")),
         }
     }
+}
+
+/// One command to a node, over a connection of its own.
+///
+/// # Errors
+/// It refuses, or does not answer.
+pub(super) async fn ask<T: redis::FromRedisValue>(
+    node: &Node,
+    words: &[&str],
+) -> Result<T, ClientError> {
+    let mut command = redis::Cmd::new();
+    for word in words {
+        command.arg(word);
+    }
+    node.client().await?.query(&command).await
 }
 
 /// How many servers follow the live primaries, altogether.

@@ -29,7 +29,7 @@ impl Blow for Kill {
         Ok(format!("{ended}, {}", seen.missed().await?))
     }
 
-    async fn mend(&self, node: &Node) -> Result<()> {
+    async fn mend(&self, _cluster: &Cluster, node: &Node) -> Result<()> {
         Ok(node.start().await?)
     }
 }

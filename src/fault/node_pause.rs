@@ -36,7 +36,7 @@ impl Blow for Pause {
         Ok(format!("{}, {missed}", seen.mute().await?))
     }
 
-    async fn mend(&self, node: &Node) -> Result<()> {
+    async fn mend(&self, _cluster: &Cluster, node: &Node) -> Result<()> {
         Ok(node.resume().await?)
     }
 }

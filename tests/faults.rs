@@ -38,6 +38,14 @@ fn on<B: Blow>(node: &str, make: impl Fn() -> B) -> Pair {
     }
 }
 
+/// A wipe that stops the node and wipes nothing.
+fn half_a_wipe() -> Pair {
+    Pair {
+        fault: Arc::new(NodeFault::new("replica1", Restart::Wiped)),
+        no_op: Arc::new(NodeFault::new("replica1", Unwiped)),
+    }
+}
+
 fn of_proxy<F: Fault + 'static>(make: impl Fn() -> F) -> Pair {
     Pair {
         fault: Arc::new(make()),
@@ -61,9 +69,7 @@ const FAULTS: &[Row] = &[
     ("restart a primary without its data", || {
         on("primary1", || Restart::Wiped)
     }),
-    ("restart a replica without its data", || {
-        on("replica1", || Restart::Wiped)
-    }),
+    ("restart a replica without its data", || half_a_wipe()),
     ("restart a primary with an append-only file", || {
         on("primary1", || Restart::Persisting(Persistence::Aof))
     }),
@@ -94,6 +100,10 @@ impl<B: Blow> Blow for NoBlow<B> {
         self.0.verb()
     }
 
+    fn called(&self, node: &str) -> String {
+        self.0.called(node)
+    }
+
     fn colour(&self) -> &'static str {
         self.0.colour()
     }
@@ -112,6 +122,33 @@ impl<B: Blow> Blow for NoBlow<B> {
 
     async fn gone(&self, seen: &Seen<'_>) -> Result<(), String> {
         self.0.gone(seen).await
+    }
+
+    async fn mend(&self, _cluster: &Cluster, _node: &Node) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Says that it wipes, and keeps the data.
+#[derive(Debug)]
+struct Unwiped;
+
+#[async_trait]
+impl Blow for Unwiped {
+    fn verb(&self) -> String {
+        "pretend to wipe".to_owned()
+    }
+
+    fn colour(&self) -> &'static str {
+        Restart::Wiped.colour()
+    }
+
+    async fn strike(&self, cluster: &Cluster, node: &Node) -> Result<()> {
+        Restart::Kept.strike(cluster, node).await
+    }
+
+    async fn bites(&self, seen: &Seen<'_>) -> Result<String, String> {
+        Restart::Wiped.bites(seen).await
     }
 
     async fn mend(&self, _cluster: &Cluster, _node: &Node) -> Result<()> {

@@ -23,6 +23,11 @@ pub trait Blow: Send + Sync + std::fmt::Debug + 'static {
     /// What is done, before the node's name: `kill`.
     fn verb(&self) -> String;
 
+    /// What it is called on this node, for timelines.
+    fn called(&self, node: &str) -> String {
+        format!("{} {node}", self.verb())
+    }
+
     /// Its colour in timelines, as CSS has it.
     fn colour(&self) -> &'static str;
 
@@ -100,7 +105,7 @@ impl<B: Blow> NodeFault<B> {
 #[async_trait]
 impl<B: Blow> Fault for NodeFault<B> {
     fn name(&self) -> String {
-        format!("{} {}", self.blow.verb(), self.node)
+        self.blow.called(&self.node)
     }
 
     fn colour(&self) -> &'static str {

@@ -30,7 +30,11 @@ impl CrashLoop {
 #[async_trait]
 impl Blow for CrashLoop {
     fn verb(&self) -> String {
-        format!("crash loop ({} times) of", self.times)
+        "crash loop of".to_owned()
+    }
+
+    fn called(&self, node: &str) -> String {
+        format!("{} {node}, {} times", self.verb(), self.times)
     }
 
     fn colour(&self) -> &'static str {

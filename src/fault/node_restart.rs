@@ -33,14 +33,18 @@ impl Restart {
 #[async_trait]
 impl Blow for Restart {
     fn verb(&self) -> String {
-        match self {
-            Self::Kept => "restart with its data",
-            Self::Wiped => "restart without its data",
-            Self::Persisting(Persistence::None) => "restart without persistence",
-            Self::Persisting(Persistence::Rdb) => "restart with save points",
-            Self::Persisting(Persistence::Aof) => "restart with an append-only file",
-        }
-        .to_owned()
+        "restart".to_owned()
+    }
+
+    fn called(&self, node: &str) -> String {
+        let how = match self {
+            Self::Kept => "with its data",
+            Self::Wiped => "without its data",
+            Self::Persisting(Persistence::None) => "without persistence",
+            Self::Persisting(Persistence::Rdb) => "with save points",
+            Self::Persisting(Persistence::Aof) => "with an append-only file",
+        };
+        format!("{} {node} {how}", self.verb())
     }
 
     fn colour(&self) -> &'static str {

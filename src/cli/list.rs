@@ -1,10 +1,11 @@
-//! `list`: the scenarios, or the quirks of the model and what catches them.
+//! `list`: the scenarios, the faults, or the quirks of the model and what catches them.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use keydb_harness::fault;
 use keydb_harness::model::mutants;
 use keydb_harness::scenario;
 use keydb_harness::verdict::{exit, trial_id};
@@ -14,10 +15,17 @@ pub(super) struct ListArgs {
     /// Show the quirks of the model, and which checks catch each
     #[arg(long)]
     quirks: bool,
+    /// Show the kinds of faults that a cluster can meet
+    #[arg(long, conflicts_with = "quirks")]
+    faults: bool,
 }
 
 pub(super) fn list(args: &ListArgs) -> Result<u8> {
-    let text = if args.quirks { quirks()? } else { scenarios() };
+    let text = match (args.quirks, args.faults) {
+        (true, _) => quirks()?,
+        (_, true) => faults(),
+        _ => scenarios(),
+    };
     // A reader that has seen enough is no failure.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(exit::AS_EXPECTED)
@@ -49,4 +57,14 @@ fn quirks() -> Result<String> {
         let _ = writeln!(text, "    caught by  {}", checks.join("\n               "));
     }
     Ok(text)
+}
+
+fn faults() -> String {
+    let mut text = String::new();
+    for kind in fault::all() {
+        let _ = writeln!(text, "{}", kind.name);
+        let _ = writeln!(text, "    strikes  {}", kind.strikes);
+        let _ = writeln!(text, "    does     {}", kind.does);
+    }
+    text
 }

@@ -149,6 +149,16 @@ impl Node {
         self.start().await
     }
 
+    /// Gives it the configuration it was created with and these lines after it, which so win, from
+    /// its next start on. Lines that were added before are gone.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn reconfigure(&self, lines: &str) -> Result<(), EnvironmentError> {
+        let config = format!("{}{lines}", self.config);
+        self.server.reconfigure(config).await
+    }
+
     /// A new connection to it.
     ///
     /// # Errors

@@ -16,6 +16,20 @@ use crate::testbed::{EnvironmentError, Port, Server};
 /// How long the admin socket may take to answer.
 const ADMIN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The name of the `listen` section of `haproxy.cfg`.
+const BACKEND: &str = "keydb";
+
+/// What the admin socket can make of a primary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminState {
+    /// Its health checks decide.
+    Ready,
+    /// It keeps its sessions and gets no new ones.
+    Drain,
+    /// Out of service, without health checks; its sessions are cut.
+    Maint,
+}
+
 /// The proxy of a cluster.
 #[derive(Debug)]
 pub struct Proxy {
@@ -126,5 +140,35 @@ impl Proxy {
             .into_iter()
             .filter(|stat| self.backends.contains(&stat.server))
             .collect())
+    }
+
+    /// Its word for the primary called `name`: `UP`, `DOWN`, `MAINT`, `DRAIN`, or `UP 1/2`.
+    ///
+    /// # Errors
+    /// The admin socket does not answer, or knows no such primary.
+    pub async fn status_of(&self, name: &str) -> Result<String, String> {
+        let stats = self.backend_stats().await?;
+        let stat = stats.into_iter().find(|stat| stat.server == name);
+        stat.map(|stat| stat.status)
+            .ok_or_else(|| format!("the proxy knows no {name}"))
+    }
+
+    /// Puts the primary called `name` into `state`.
+    ///
+    /// # Errors
+    /// The admin socket does not answer, or refuses; the text says why.
+    pub async fn set_state(&self, name: &str, state: AdminState) -> Result<(), String> {
+        let word = match state {
+            AdminState::Ready => "ready",
+            AdminState::Drain => "drain",
+            AdminState::Maint => "maint",
+        };
+        let answer = self
+            .admin(&format!("set server {BACKEND}/{name} state {word}"))
+            .await?;
+        match answer.trim() {
+            "" => Ok(()),
+            refusal => Err(format!("the proxy's admin socket: {refusal}")),
+        }
     }
 }

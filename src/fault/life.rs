@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::Fault;
+use super::{Fault, Unavailable};
 use crate::cluster::Cluster;
 use crate::wait::{DEADLINE, Unmet, eventually};
 
@@ -71,7 +71,10 @@ impl Inflicted {
         };
         let fault = &inflicted.fault;
         if let Err(error) = fault.inject(cluster).await {
-            return Err(Toothless::Refused { fault: name, error });
+            return Err(match error.downcast() {
+                Ok(Unavailable(why)) => Toothless::Unavailable { fault: name, why },
+                Err(error) => Toothless::Refused { fault: name, error },
+            });
         }
         let what = format!("{name} bites");
         let bitten = eventually(cluster, &what, DEADLINE, || fault.bites(cluster)).await;

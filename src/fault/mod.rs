@@ -6,30 +6,13 @@
 
 mod life;
 pub mod link;
-mod link_black_hole;
-mod link_cut;
-mod link_cut_after;
-mod link_cut_inside;
-mod link_delay;
-mod link_flapping;
-mod link_jitter;
-mod link_one_way;
-mod link_refuse;
-mod link_throttle;
+pub mod node;
+mod proxy;
 mod together;
 
 pub use life::{Inflicted, Toothless};
 pub use link::{Link, LinkFault, Strike};
-pub use link_black_hole::BlackHole;
-pub use link_cut::Cut;
-pub use link_cut_after::CutAfter;
-pub use link_cut_inside::CutInside;
-pub use link_delay::Delay;
-pub use link_flapping::Flapping;
-pub use link_jitter::Jitter;
-pub use link_one_way::OneWay;
-pub use link_refuse::RefuseNew;
-pub use link_throttle::Throttle;
+pub use node::{Blow, NodeFault};
 pub use together::Together;
 
 use std::fmt;
@@ -38,6 +21,83 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::cluster::Cluster;
+
+/// Declares the modules and the table of all kinds of faults at once.
+macro_rules! faults {
+    ($($module:ident::$fault:ident strikes $what:ident as $name:literal: $does:literal),* $(,)?) => {
+        $(mod $module;)*
+        $(pub use $module::$fault;)*
+        /// Every kind of fault.
+        pub const fn all() -> &'static [Kind] {
+            &[$(Kind { name: $name, strikes: What::$what, does: $does }),*]
+        }
+    };
+}
+
+faults![
+    link_cut::Cut strikes Link as "cut": "resets every connection of a link, and turns new ones away",
+    link_cut_after::CutAfter strikes Link as "cut-after": "resets each connection of a link once it has carried so many bytes",
+    link_cut_inside::CutInside strikes Link as "cut-inside": "resets a link in the middle of a command",
+    link_refuse::RefuseNew strikes Link as "refuse-new": "turns new connections of a link away; those that live go on",
+    link_black_hole::BlackHole strikes Link as "black-hole": "swallows everything on a link, and nobody is told",
+    link_one_way::OneWay strikes Link as "one-way": "swallows one direction of a link; the other goes on",
+    link_delay::Delay strikes Link as "delay": "holds back all that a link's upstream says, for the same time each",
+    link_jitter::Jitter strikes Link as "jitter": "holds back all that a link's upstream says, now more, now less",
+    link_throttle::Throttle strikes Link as "throttle": "lets so many bytes a second over a link",
+    link_flapping::Flapping strikes Link as "flapping": "breaks a link and lets it come back, again and again",
+    node_stop::Stop strikes Node as "stop": "SIGTERM: a node ends as an operator ends it",
+    node_kill::Kill strikes Node as "kill": "SIGKILL: a node is gone from one moment to the next",
+    node_pause::Pause strikes Node as "pause": "SIGSTOP or the cgroup freezer: connections stay open, nothing answers",
+    node_crash_loop::CrashLoop strikes Node as "crash-loop": "SIGKILL, and again each time a node takes connections",
+    node_restart::Restart strikes Node as "restart": "a node comes back with its data, with none, or with another persistence",
+    memory_limit::MemoryLimit strikes Node as "no-memory": "maxmemory without eviction: a node refuses writes with OOM and answers reads",
+    full_disk::FullDisk strikes Node as "full-disk": "a node can make no file in its data directory: every save fails",
+    slow_start::SlowStart strikes Node as "slow-start": "a node loads for seconds at its start and refuses commands with LOADING",
+    proxy_maintenance::Maintenance strikes Proxy as "maintenance": "the proxy takes a primary out of service and cuts its sessions",
+    proxy_drain::Drain strikes Proxy as "drain": "the proxy gives a primary no new sessions; those that live go on",
+    proxy_restart::ProxyRestart strikes Proxy as "restart-proxy": "the proxy is killed and started again: every session breaks",
+    proxy_all_down::AllDown strikes Proxy as "all-down": "the proxy has every primary in maintenance: nobody is served",
+];
+
+/// What a kind of fault strikes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum What {
+    /// A link by which one server replicates another.
+    Link,
+    /// A KeyDB server.
+    Node,
+    /// The proxy.
+    Proxy,
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Link => "a link",
+            Self::Node => "a node",
+            Self::Proxy => "the proxy",
+        })
+    }
+}
+
+/// A kind of fault, for listings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// Its name, for example `crash-loop`.
+    pub name: &'static str,
+    /// What it strikes.
+    pub strikes: What,
+    /// What it does, in a few words.
+    pub does: &'static str,
+}
+
+/// Why a fault cannot be had, where only the servers could tell: [`Fault::inject`] fails with it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(
+    /// A sentence.
+    pub String,
+);
 
 /// Something that goes wrong in a cluster, and can be put right.
 #[async_trait]
@@ -59,7 +119,7 @@ pub trait Fault: Send + Sync + fmt::Debug {
     /// Makes it happen. Does not wait until it bites.
     ///
     /// # Errors
-    /// The testbed did not carry it out.
+    /// The testbed did not carry it out; [`Unavailable`] where it never can.
     async fn inject(&self, cluster: &Cluster) -> Result<()>;
 
     /// One look whether it bites now: what was measured, or what is seen instead.
@@ -90,4 +150,33 @@ pub trait Fault: Send + Sync + fmt::Debug {
     /// judged; called when a fault is dropped before it was taken back. Servers end with their
     /// cluster: most faults need nothing here.
     fn let_go(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_words() {
+        let names: BTreeSet<_> = all().iter().map(|kind| kind.name).collect();
+        assert_eq!(names.len(), all().len());
+        for kind in all() {
+            let is_word = |c: char| c.is_ascii_lowercase() || c == '-';
+            assert!(kind.name.chars().all(is_word), "{}", kind.name);
+        }
+    }
+
+    /// A file of a fault that is not in the table would not be compiled, and so not be missed.
+    #[test]
+    fn every_file_of_a_fault_is_in_the_table() {
+        let shared = ["life", "link", "mod", "node", "proxy", "together"];
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fault");
+        let files = std::fs::read_dir(folder).unwrap().filter(|entry| {
+            let path = entry.as_ref().unwrap().path();
+            let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+            !shared.contains(&stem.as_str())
+        });
+        assert_eq!(files.count(), all().len());
+    }
 }

@@ -264,6 +264,32 @@ pub trait Server: Send + Sync + fmt::Debug {
     /// The server runs, or the program cannot run here.
     async fn replace(&self, program: Program, config: String) -> Result<(), EnvironmentError>;
 
+    /// Gives it another configuration, which holds from its next start on.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    async fn reconfigure(&self, _config: String) -> Result<(), EnvironmentError> {
+        Err(EnvironmentError::new(
+            "this testbed cannot change a configuration",
+        ))
+    }
+
+    /// Empties its data directory. The server must not be running.
+    ///
+    /// # Errors
+    /// The server runs, or the testbed did not carry it out.
+    async fn wipe(&self) -> Result<(), EnvironmentError> {
+        Err(EnvironmentError::new("this testbed cannot wipe data"))
+    }
+
+    /// The names of the files in its data directory, sorted.
+    ///
+    /// # Errors
+    /// The testbed cannot tell.
+    async fn data_files(&self) -> Result<Vec<String>, EnvironmentError> {
+        Err(EnvironmentError::new("this testbed cannot list data"))
+    }
+
     /// The address at which this process reaches the server. Ask anew for every connection: with
     /// Docker it changes at each start (measured).
     ///

@@ -1,6 +1,6 @@
 //! What befell a node, and what asynchronous replication allows to be lost with it.
 //!
-//! The table is that of the project's issue 4; KeyDB's documentation promises no more (replication:
+//! What the table allows is decided once and for all: KeyDB's documentation promises no more (replication:
 //! 'Redis uses by default asynchronous replication'; `WAIT` for what must not be lost).
 
 use std::time::Duration;

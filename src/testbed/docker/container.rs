@@ -56,6 +56,11 @@ impl Frame {
         docker
             .create_container(Some(options), self.body(program, image))
             .await?;
+        self.configure(docker, config).await
+    }
+
+    /// Puts a configuration into the container, whether it runs or not.
+    pub(super) async fn configure(&self, docker: &Docker, config: &str) -> Result<(), Error> {
         let options = UploadToContainerOptionsBuilder::new().path("/").build();
         let archive = config_archive(config)?;
         docker

@@ -69,19 +69,48 @@ async fn search_path(docker: &Docker, container: &str) -> Result<String, Error> 
     Ok(path.unwrap_or_default())
 }
 
+/// The names of what is in a directory of a container, sorted; the container need not run.
+pub(super) async fn files(
+    docker: &Docker,
+    container: &str,
+    dir: &str,
+) -> Result<Vec<String>, Error> {
+    let bytes = archive(docker, container, dir).await?;
+    Ok(names(&bytes)?)
+}
+
+/// The names of what is right below the only directory of an archive, sorted.
+fn names(bytes: &[u8]) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in Archive::new(bytes).entries()? {
+        let path = entry?.path()?.into_owned();
+        let mut parts = path.components().skip(1);
+        if let (Some(name), None) = (parts.next(), parts.next()) {
+            names.push(name.as_os_str().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// What is at a path in a container, as the engine packs it.
+async fn archive(docker: &Docker, container: &str, path: &str) -> Result<Vec<u8>, Error> {
+    let options = DownloadFromContainerOptionsBuilder::new()
+        .path(path)
+        .build();
+    let mut archive = Vec::new();
+    let mut chunks = Box::pin(docker.download_from_container(container, Some(options)));
+    while let Some(chunk) = chunks.try_next().await? {
+        archive.extend_from_slice(&chunk);
+    }
+    Ok(archive)
+}
+
 /// The SHA-256 of a file in a container, in hex; symbolic links are followed.
 async fn sha256_of(docker: &Docker, container: &str, path: &str) -> Result<String, Error> {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
-        let options = DownloadFromContainerOptionsBuilder::new()
-            .path(&path)
-            .build();
-        let mut archive = Vec::new();
-        let mut chunks = Box::pin(docker.download_from_container(container, Some(options)));
-        while let Some(chunk) = chunks.try_next().await? {
-            archive.extend_from_slice(&chunk);
-        }
-        match read_archive(&archive)? {
+        match read_archive(&archive(docker, container, &path).await?)? {
             Content::Sha256(hash) => return Ok(hash),
             Content::Link(target) => path = beside(&path, &target),
         }
@@ -122,6 +151,21 @@ fn beside(path: &str, target: &str) -> String {
 mod tests {
     use super::*;
     use tar::{Builder, EntryType};
+
+    #[test]
+    fn what_is_right_below_a_directory_is_named() {
+        let mut tar = Builder::new(Vec::new());
+        let mut dir = import::header(EntryType::Directory, 0o755, 0);
+        for name in ["data/", "data/sub/"] {
+            tar.append_data(&mut dir, name, std::io::empty()).unwrap();
+        }
+        let mut file = import::header(EntryType::Regular, 0o644, 0);
+        for name in ["data/sub/x", "data/dump.rdb"] {
+            tar.append_data(&mut file, name, std::io::empty()).unwrap();
+        }
+        let bytes = tar.into_inner().unwrap();
+        assert_eq!(names(&bytes).unwrap(), ["dump.rdb", "sub"]);
+    }
 
     #[test]
     fn a_link_is_told_from_a_file() {

@@ -10,14 +10,14 @@ use testcontainers::bollard::errors::Error;
 use testcontainers::bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
 use testcontainers::bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
-    StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    RemoveVolumeOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
 };
 use testcontainers::core::IntoContainerPort;
 use testcontainers::runners::AsyncRunner;
 use testcontainers::{ContainerAsync, GenericImage, ImageExt, ReuseDirective, TestcontainersError};
 
 use super::cluster::Cluster;
-use super::container::Frame;
+use super::container::{DATA, Frame};
 use super::engine::{cause, inner_cause, is_conflict, refused};
 use super::reading;
 use super::site::port_in_use;
@@ -37,6 +37,9 @@ pub(super) struct DockerServer {
 #[derive(Debug, Default)]
 struct State {
     image: String,
+    /// What it was created from, to create it anew.
+    program: Option<Program>,
+    config: String,
     /// From the first start on.
     container: Option<Arc<ContainerAsync<GenericImage>>>,
     /// What the containers printed that this one replaced.
@@ -76,6 +79,8 @@ impl DockerServer {
         self.cluster.make(work).await?;
         let mut state = self.state();
         state.image = image;
+        state.program = Some(program.clone());
+        config.clone_into(&mut state.config);
         state.container = None;
         Ok(())
     }
@@ -144,6 +149,22 @@ impl DockerServer {
         reading::log(&self.cluster.docker, &self.frame.name)
             .await
             .map_err(|error| self.refused("give the log of", &error))
+    }
+
+    /// Removes the container; what it printed and its data are kept.
+    async fn remove_container(&self) -> Result<(), EnvironmentError> {
+        let printed = self.printed().await?;
+        // With the volumes that the image declares and nobody named; the data is a named one.
+        let options = RemoveContainerOptionsBuilder::new().v(true).build();
+        let docker = &self.cluster.docker;
+        match docker
+            .remove_container(&self.frame.name, Some(options))
+            .await
+        {
+            Ok(()) => self.state().earlier.push_str(&printed),
+            Err(error) => return Err(self.refused("remove", &error)),
+        }
+        Ok(())
     }
 
     /// Waits until the container has ended.
@@ -238,18 +259,47 @@ impl Server for DockerServer {
             return Err(self.error("cannot be replaced while it runs: stop it first"));
         }
         let image = self.cluster.images.provide(&program).await?;
-        let printed = self.printed().await?;
-        // With the volumes that the image declares and nobody named; the data is a named one.
-        let options = RemoveContainerOptionsBuilder::new().v(true).build();
-        let docker = &self.cluster.docker;
-        match docker
-            .remove_container(&self.frame.name, Some(options))
-            .await
-        {
-            Ok(()) => self.state().earlier.push_str(&printed),
-            Err(error) => return Err(self.refused("remove", &error)),
-        }
+        self.remove_container().await?;
         self.create_container(image, &program, &config).await
+    }
+
+    async fn reconfigure(&self, config: String) -> Result<(), EnvironmentError> {
+        let docker = &self.cluster.docker;
+        let put = self.frame.configure(docker, &config).await;
+        put.map_err(|error| self.refused("configure", &error))?;
+        self.state().config = config;
+        Ok(())
+    }
+
+    async fn wipe(&self) -> Result<(), EnvironmentError> {
+        if !matches!(self.status().await?, Status::Ended(_)) {
+            return Err(self.error("cannot be wiped while it runs: stop it first"));
+        }
+        let (image, program, config) = {
+            let state = self.state();
+            (
+                state.image.clone(),
+                state.program.clone(),
+                state.config.clone(),
+            )
+        };
+        let (Some(program), Some(volume)) = (program, &self.frame.volume) else {
+            return Err(self.error("has no data"));
+        };
+        self.remove_container().await?;
+        let docker = &self.cluster.docker;
+        docker
+            .remove_volume(volume, None::<RemoveVolumeOptions>)
+            .await
+            .map_err(|error| refused(&format!("remove volume {volume}"), &cause(&error)))?;
+        // With the container the engine makes the volume anew.
+        self.create_container(image, &program, &config).await
+    }
+
+    async fn data_files(&self) -> Result<Vec<String>, EnvironmentError> {
+        reading::files(&self.cluster.docker, &self.frame.name, DATA)
+            .await
+            .map_err(|error| self.refused("list the data of", &error))
     }
 
     async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError> {

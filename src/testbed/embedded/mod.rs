@@ -87,6 +87,7 @@ impl Site for EmbeddedSite {
             plan.config,
             address(Port::Service),
             address(Port::Admin),
+            self.place.data_dir(&plan.name).into(),
         ));
         let mut servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
         servers.push(Arc::clone(&server));

@@ -1,6 +1,7 @@
 //! One server of the embedded testbed.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::proxy;
 use super::thread::{Body, ServerThread};
 use crate::model;
 use crate::spec::{HaproxySpec, KeydbSpec};
+use crate::testbed::process::data;
 use crate::testbed::{EnvironmentError, Port, Program, Server, Status};
 
 /// How long a thread may take to stand still or to end.
@@ -20,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct EmbeddedServer {
     service: SocketAddr,
     admin: SocketAddr,
+    data: PathBuf,
     log: Arc<Mutex<String>>,
     state: Mutex<State>,
 }
@@ -45,10 +48,12 @@ impl EmbeddedServer {
         config: String,
         service: SocketAddr,
         admin: SocketAddr,
+        data: PathBuf,
     ) -> Self {
         Self {
             service,
             admin,
+            data,
             log: Arc::default(),
             state: Mutex::new(State {
                 program,
@@ -199,6 +204,24 @@ impl Server for EmbeddedServer {
         state.program = program;
         state.config = config;
         Ok(())
+    }
+
+    async fn reconfigure(&self, config: String) -> Result<(), EnvironmentError> {
+        lock(&self.state).config = config;
+        Ok(())
+    }
+
+    async fn wipe(&self) -> Result<(), EnvironmentError> {
+        let state = lock(&self.state);
+        let threads = state.thread.iter();
+        if threads.filter(|thread| thread.ended().is_none()).count() > 0 {
+            return Err(EnvironmentError::new("it runs: stop it before it is wiped"));
+        }
+        data::wipe(&self.data).map_err(|error| EnvironmentError::new(error.to_string()))
+    }
+
+    async fn data_files(&self) -> Result<Vec<String>, EnvironmentError> {
+        data::files(&self.data).map_err(|error| EnvironmentError::new(error.to_string()))
     }
 
     async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError> {

@@ -1,6 +1,7 @@
 //! The process testbed: every server is a child process on a loopback address of its own.
 
 mod binaries;
+pub(in crate::testbed) mod data;
 mod guardian;
 mod leftovers;
 mod loopback;

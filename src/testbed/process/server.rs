@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
 use super::leftovers::PIDFILE;
-use super::{binaries, guardian};
+use super::{DATA, binaries, data, guardian};
 use crate::spec::KeydbSpec;
 use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
 
@@ -249,6 +249,21 @@ impl Server for ProcessServer {
         self.write_config(&config)?;
         self.state().program = program;
         Ok(())
+    }
+
+    async fn reconfigure(&self, config: String) -> Result<(), EnvironmentError> {
+        self.write_config(&config)
+    }
+
+    async fn wipe(&self) -> Result<(), EnvironmentError> {
+        if self.runs() {
+            return Err(self.error("cannot be wiped while it runs: stop it first"));
+        }
+        data::wipe(&self.dir.join(DATA)).map_err(|error| self.error(error))
+    }
+
+    async fn data_files(&self) -> Result<Vec<String>, EnvironmentError> {
+        data::files(&self.dir.join(DATA)).map_err(|error| self.error(error))
     }
 
     async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError> {

@@ -18,7 +18,7 @@ use super::{Client, ClientError, Node};
 /// How many differing keys are shown with their values.
 const SHOWN: usize = 5;
 /// How many keys are read at once.
-pub(super) const BATCH: usize = 200;
+const BATCH: usize = 200;
 /// How much of a value is shown.
 const SHOWN_CHARS: usize = 80;
 
@@ -199,7 +199,19 @@ type Contents = BTreeMap<Vec<u8>, String>;
 async fn contents(node: &Node, database: u32) -> Result<Contents, ClientError> {
     let mut client = node.client().await?;
     client.select(database).await?;
-    let keys = scan(&mut client).await?;
+    let mut keys = BTreeSet::new();
+    let mut cursor: u64 = 0;
+    loop {
+        let (next, batch): (u64, Vec<Vec<u8>>) = client
+            .query(redis::cmd("SCAN").arg(cursor).arg("COUNT").arg(1000))
+            .await?;
+        keys.extend(batch);
+        cursor = next;
+        if cursor == 0 {
+            break;
+        }
+    }
+    let keys: Vec<Vec<u8>> = keys.into_iter().collect();
     let mut contents = Contents::new();
     for batch in keys.chunks(BATCH) {
         for (key, value) in batch.iter().zip(values(&mut client, batch).await?) {
@@ -212,53 +224,14 @@ async fn contents(node: &Node, database: u32) -> Result<Contents, ClientError> {
     Ok(contents)
 }
 
-/// All keys of the connection's database, sorted.
-pub(super) async fn scan(client: &mut Client) -> Result<Vec<Vec<u8>>, ClientError> {
-    let mut keys = BTreeSet::new();
-    let mut cursor: u64 = 0;
-    loop {
-        let (next, batch): (u64, Vec<Vec<u8>>) = client
-            .query(redis::cmd("SCAN").arg(cursor).arg("COUNT").arg(1000))
-            .await?;
-        keys.extend(batch);
-        cursor = next;
-        if cursor == 0 {
-            return Ok(keys.into_iter().collect());
-        }
-    }
-}
-
 /// The printed values of keys: type, value in an order of its own, and whether there is a TTL.
 async fn values(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Option<String>>, ClientError> {
-    let types = types_and_ttls(client, keys).await?;
-    let replies = read(client, keys, &types).await?;
-    Ok(types
-        .chunks(2)
-        .zip(replies)
-        .map(|(pair, reply)| held(&pair[0], &pair[1], &reply))
-        .collect())
-}
-
-/// The replies to TYPE and PTTL for each key, in turn.
-pub(super) async fn types_and_ttls(
-    client: &mut Client,
-    keys: &[Vec<u8>],
-) -> Result<Vec<Value>, ClientError> {
     let mut types = redis::pipe();
     for key in keys {
         types.cmd("TYPE").arg(key);
         types.cmd("PTTL").arg(key);
     }
-    client.pipeline(&types).await
-}
-
-/// The whole value of each key, read as its type wants it; `types` are those of
-/// [`types_and_ttls`].
-pub(super) async fn read(
-    client: &mut Client,
-    keys: &[Vec<u8>],
-    types: &[Value],
-) -> Result<Vec<Value>, ClientError> {
+    let types: Vec<Value> = client.pipeline(&types).await?;
     let mut reads = redis::pipe();
     for (key, pair) in keys.iter().zip(types.chunks(2)) {
         match printed(&pair[0]).as_str() {
@@ -275,7 +248,12 @@ pub(super) async fn read(
             _ => reads.cmd("GET").arg(key),
         };
     }
-    client.pipeline(&reads).await
+    let replies: Vec<Value> = client.pipeline(&reads).await?;
+    Ok(types
+        .chunks(2)
+        .zip(replies)
+        .map(|(pair, reply)| held(&pair[0], &pair[1], &reply))
+        .collect())
 }
 
 /// What a node holds under a key, by the replies to TYPE, PTTL and the read: text that is equal for
@@ -311,7 +289,7 @@ fn in_order(kind: &str, reply: &Value) -> String {
     format!("[{}]", parts.join(" "))
 }
 
-pub(super) fn printed(value: &Value) -> String {
+fn printed(value: &Value) -> String {
     match value {
         Value::BulkString(bytes) => quoted(bytes),
         Value::SimpleString(text) => text.clone(),

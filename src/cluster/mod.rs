@@ -4,7 +4,6 @@ pub mod client;
 pub mod dataset;
 #[cfg(test)]
 pub(crate) mod fake;
-mod finals;
 pub mod haproxy_stat;
 pub mod info;
 mod links;
@@ -14,19 +13,16 @@ pub mod proxy;
 pub mod ready;
 pub mod role;
 mod start;
-mod watch;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use client::{Client, ClientError, Timeouts};
-pub use finals::finals;
 pub use node::Node;
 pub use observe::Observation;
 pub use proxy::Proxy;
 pub use start::{Order, Startup};
-pub use watch::watched;
 
 use self::links::Links;
 use crate::relay::Relay;

@@ -3,11 +3,9 @@
 //! A [`History`] is all that a judge needs besides the data that the nodes held at the end
 //! ([`Finals`]). It is compact: names are numbers into a table, unique values are pairs of numbers.
 
-pub mod archive;
 mod event;
 mod finals;
 mod operation;
-mod recorder;
 mod writes;
 
 pub use event::{Event, Phase, Subject};
@@ -15,7 +13,6 @@ pub use finals::{Content, Finals, Held, NodeData};
 pub use operation::{
     Action, Fate, Moment, Name, Names, Operation, Outcome, Reply, Token, UnknownToken,
 };
-pub use recorder::Recorder;
 pub use writes::{Write, WriteLog};
 
 /// Everything that was recorded of one run.

@@ -241,26 +241,6 @@ pub struct Operation {
     pub outcome: Outcome,
 }
 
-impl Operation {
-    /// Puts other numbers in the place of all names.
-    pub(super) fn rename(&mut self, renamed: impl Fn(Name) -> Name) {
-        self.node = renamed(self.node);
-        self.key = renamed(self.key);
-        match &mut self.action {
-            Action::SetAll(keys, _) | Action::ScriptSetAll(keys, _) | Action::GetAll(keys) => {
-                keys.iter_mut().for_each(|key| *key = renamed(*key));
-            }
-            _ => {}
-        }
-        match &mut self.outcome {
-            Outcome::Fail(name) | Outcome::Unknown(name) | Outcome::Ok(Reply::Foreign(name)) => {
-                *name = renamed(*name);
-            }
-            Outcome::Ok(_) => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

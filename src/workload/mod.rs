@@ -1,12 +1,7 @@
 //! Traffic on a cluster. Each kind records what it did as a [`crate::history`].
 
 mod data;
-mod exchange;
-mod mix;
-mod traffic;
 mod write_stream;
 
 pub use data::{KEYS_PER_COUNT, write_mixed_data};
-pub use mix::{Contention, Kind, Mix};
-pub use traffic::{Plan, Traffic, Via, finish};
 pub use write_stream::WriteStream;

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::{Client, ClientError, Cluster, Node, Timeouts};
-use crate::history::{Fate, WriteLog, Write};
+use crate::history::{Fate, Write, WriteLog};
 use crate::testbed::Port;
 
 /// Between two writes of one client.

@@ -24,7 +24,10 @@ struct Gap {
 
 impl Gap {
     fn from(start: Moment) -> Self {
-        Self { last: start, longest: (Duration::ZERO, start) }
+        Self {
+            last: start,
+            longest: (Duration::ZERO, start),
+        }
     }
 
     fn until(&mut self, at: Moment) {
@@ -36,16 +39,32 @@ impl Gap {
 /// Judges it.
 pub fn judge(case: &Case<'_>) -> Judgement {
     let history = case.input.history;
-    let through = || history.operations.iter().filter(|operation| operation.proxied);
-    let first = through().map(|operation| operation.invoked).min().unwrap_or_default();
-    let last = through().map(|operation| operation.completed).max().unwrap_or_default();
+    let through = || {
+        history
+            .operations
+            .iter()
+            .filter(|operation| operation.proxied)
+    };
+    let first = through()
+        .map(|operation| operation.invoked)
+        .min()
+        .unwrap_or_default();
+    let last = through()
+        .map(|operation| operation.completed)
+        .max()
+        .unwrap_or_default();
     let mut overall = Gap::from(first);
     let mut clients: BTreeMap<u32, Gap> = BTreeMap::new();
     let mut errors: BTreeMap<Name, usize> = BTreeMap::new();
     let mut n = 0;
     for operation in through() {
         n += 1;
-        let Operation { client, invoked, completed, .. } = *operation;
+        let Operation {
+            client,
+            invoked,
+            completed,
+            ..
+        } = *operation;
         // A client that is let in later does not wait before.
         let own = clients.entry(client).or_insert(Gap::from(invoked));
         match &operation.outcome {
@@ -53,11 +72,16 @@ pub fn judge(case: &Case<'_>) -> Judgement {
                 overall.until(completed);
                 own.until(completed);
             }
-            Outcome::Fail(error) | Outcome::Unknown(error) => *errors.entry(*error).or_default() += 1,
+            Outcome::Fail(error) | Outcome::Unknown(error) => {
+                *errors.entry(*error).or_default() += 1
+            }
         }
     }
     overall.until(last);
-    for operation in through().rev().filter(|operation| !matches!(operation.outcome, Outcome::Ok(_))) {
+    for operation in through()
+        .rev()
+        .filter(|operation| !matches!(operation.outcome, Outcome::Ok(_)))
+    {
         if let Some(own) = clients.get_mut(&operation.client) {
             own.until(operation.completed);
         }
@@ -69,7 +93,10 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         .map(|(error, count)| (*count, history.names.text(*error)))
         .collect();
     kinds.sort_unstable_by(|one, other| other.cmp(one));
-    let kinds: Vec<String> = kinds.iter().map(|(count, error)| format!("{count} × {error}")).collect();
+    let kinds: Vec<String> = kinds
+        .iter()
+        .map(|(count, error)| format!("{count} × {error}"))
+        .collect();
     let kinds = match kinds.is_empty() {
         true => "no errors".to_owned(),
         false => kinds.join(", "),
@@ -78,16 +105,24 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let bounds = case.input.bounds;
     let (gap, at) = overall.longest;
     if bounds.gap.is_some_and(|bound| gap > bound) {
-        breaches.add(0, None, || format!("nobody was answered for {gap:.3?} from {at} on"));
+        breaches.add(0, None, || {
+            format!("nobody was answered for {gap:.3?} from {at} on")
+        });
     }
-    let (client, client_gap) = of_one.map_or((0, (Duration::ZERO, first)), |(client, gap)| (*client, gap.longest));
+    let (client, client_gap) = of_one.map_or((0, (Duration::ZERO, first)), |(client, gap)| {
+        (*client, gap.longest)
+    });
     let (longest, at_client) = client_gap;
     if bounds.client_gap.is_some_and(|bound| longest > bound) {
         breaches.add(0, None, || {
             format!("client {client} was not answered for {longest:.3?} from {at_client} on")
         });
     }
-    let share = if n == 0 { 0.0 } else { failed as f64 / n as f64 };
+    let share = if n == 0 {
+        0.0
+    } else {
+        failed as f64 / n as f64
+    };
     if bounds.errors.is_some_and(|bound| share > bound) {
         breaches.add(0, None, || format!("{failed} of {n} failed: {kinds}"));
     }

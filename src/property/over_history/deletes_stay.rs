@@ -34,7 +34,11 @@ pub fn judge(case: &Case<'_>) -> Judgement {
                 let size = index.operations(slot).len();
                 breaches.add(size, Some(slot), || {
                     let (key, nodes) = (index.key(slot), index.nodes_like(slot, node));
-                    format!("{key} is {} on {nodes} after {}", shown(content), index.told(deletion))
+                    format!(
+                        "{key} is {} on {nodes} after {}",
+                        shown(content),
+                        index.told(deletion)
+                    )
                 });
             }
         } else if index.slots[slot].kind == Kind::Set {
@@ -72,9 +76,8 @@ fn last_deletion(
         match what {
             Effect::Delete | Effect::Remove(_) => {
                 let sure = index.standing(number) == Standing::Sure;
-                let later = |other: u32| {
-                    index.operation(other).invoked <= index.operation(number).invoked
-                };
+                let later =
+                    |other: u32| index.operation(other).invoked <= index.operation(number).invoked;
                 if sure && last.is_none_or(later) {
                     last = Some(number);
                 }
@@ -102,7 +105,10 @@ fn back(index: &Index<'_>, slot: usize, breaches: &mut Breaches) -> usize {
         let Some(Content::Text(text)) = content else {
             continue;
         };
-        let writer = text.parse().ok().and_then(|token| index.writer(slot, token));
+        let writer = text
+            .parse()
+            .ok()
+            .and_then(|token| index.writer(slot, token));
         if !writer.is_some_and(|writer| index.surely_before(writer, last)) {
             continue;
         }
@@ -124,16 +130,18 @@ fn removed(
 ) -> usize {
     members.clear();
     let operations = index.operations(slot).iter().copied();
-    let removals = operations.clone().any(|number| {
-        matches!(effect(index.operation(number)), Effect::Remove(_))
-    });
+    let removals = operations
+        .clone()
+        .any(|number| matches!(effect(index.operation(number)), Effect::Remove(_)));
     if !removals {
         return 0;
     }
-    members.extend(operations.filter_map(|number| match effect(index.operation(number)) {
-        Effect::Add(token) | Effect::Remove(token) => Some((token, number)),
-        _ => None,
-    }));
+    members.extend(
+        operations.filter_map(|number| match effect(index.operation(number)) {
+            Effect::Add(token) | Effect::Remove(token) => Some((token, number)),
+            _ => None,
+        }),
+    );
     members.sort_unstable();
     let gone: Vec<(Token, u32)> = members
         .chunk_by(|(one, _), (other, _)| one == other)
@@ -143,14 +151,24 @@ fn removed(
         })
         .collect();
     for (node, content) in index.contents(slot) {
-        let Some(Content::Set(_)) = content else { continue };
-        for token in content.and_then(elements::of).into_iter().flatten().flatten() {
+        let Some(Content::Set(_)) = content else {
+            continue;
+        };
+        for token in content
+            .and_then(elements::of)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let Ok(place) = gone.binary_search_by_key(&token, |(token, _)| *token) else {
                 continue;
             };
             breaches.add(2, Some(slot), || {
                 let (key, nodes) = (index.key(slot), index.nodes_like(slot, node));
-                format!("{key} holds {token} on {nodes} after {}", index.told(gone[place].1))
+                format!(
+                    "{key} holds {token} on {nodes} after {}",
+                    index.told(gone[place].1)
+                )
             });
         }
     }

@@ -18,7 +18,8 @@ use super::register::shown;
 use crate::history::{Content, Name};
 
 /// What is promised.
-pub const PROMISE: &str = "every increment, append and push counts exactly once, in its client's order";
+pub const PROMISE: &str =
+    "every increment, append and push counts exactly once, in its client's order";
 
 /// Judges it.
 pub fn judge(case: &Case<'_>) -> Judgement {
@@ -103,12 +104,7 @@ struct Scratch {
     places: Vec<(u32, u32)>,
 }
 
-fn grown(
-    index: &Index<'_>,
-    slot: usize,
-    scratch: &mut Scratch,
-    breaches: &mut Breaches,
-) -> usize {
+fn grown(index: &Index<'_>, slot: usize, scratch: &mut Scratch, breaches: &mut Breaches) -> usize {
     let operations = index.operations(slot).iter().copied();
     let sure = operations.filter(|number| {
         index.standing(*number) == Standing::Sure
@@ -122,7 +118,11 @@ fn grown(
         let places = &mut scratch.places;
         places.clear();
         let writers = elements.map(|element| index.writer(slot, element.ok()?));
-        places.extend((0u32..).zip(writers).filter_map(|(place, writer)| Some((writer?, place))));
+        places.extend(
+            (0u32..)
+                .zip(writers)
+                .filter_map(|(place, writer)| Some((writer?, place))),
+        );
         // Operations are numbered in the order of their completion: so is one client's own order.
         places.sort_unstable();
         let at = |node: usize| (index.key(slot), index.nodes_like(slot, node));
@@ -139,7 +139,11 @@ fn grown(
         ordered(index, places, |one, other| {
             breaches.add(2, Some(slot), || {
                 let (key, nodes) = at(node);
-                format!("{key} on {nodes} holds {} after {}", index.told(one), index.told(other))
+                format!(
+                    "{key} on {nodes} holds {} after {}",
+                    index.told(one),
+                    index.told(other)
+                )
             });
         });
     }

@@ -133,7 +133,9 @@ fn wrong(case: &Case<'_>, slot: usize, held: &Held, told: Told) -> Option<String
     index.slots[slot].name?;
     if told.given == 0 {
         let ttl = held.ttl?;
-        return Some(format!("is to live {ttl} ms more: nobody gave it a time to live"));
+        return Some(format!(
+            "is to live {ttl} ms more: nobody gave it a time to live"
+        ));
     }
     let last = told.last?;
     // What the last write wrote is there, or the last write was for whatever is there.
@@ -169,7 +171,9 @@ fn wrong(case: &Case<'_>, slot: usize, held: &Held, told: Told) -> Option<String
         None => Some(format!("lives for ever after {}", index.told(last))),
         Some(left) if left > most + tolerance || left + tolerance < least => {
             let told = index.told(last);
-            Some(format!("is to live {left} ms more, not {least} to {most} ms as after {told}"))
+            Some(format!(
+                "is to live {left} ms more, not {least} to {most} ms as after {told}"
+            ))
         }
         Some(_) => None,
     }

@@ -26,12 +26,19 @@ pub fn judge(case: &Case<'_>) -> Judgement {
             for slot in 0..index.slots.len() {
                 let of = &index.slots[slot];
                 let before = index.held(slot)[place];
-                let after = data.keys.get(&of.database).and_then(|keys| keys.get(of.key));
+                let after = data
+                    .keys
+                    .get(&of.database)
+                    .and_then(|keys| keys.get(of.key));
                 n += usize::from(before.is_some() || after.is_some());
                 if !same(before, after) {
                     breaches.add(index.operations(slot).len(), Some(slot), || {
                         let key = index.key(slot);
-                        format!("{key} on {node} was {}, became {}", told(before), told(after))
+                        format!(
+                            "{key} on {node} was {}, became {}",
+                            told(before),
+                            told(after)
+                        )
                     });
                 }
             }
@@ -83,7 +90,9 @@ fn told(held: Option<&Held>) -> String {
     match held {
         None => "nothing".to_owned(),
         Some(Held { content, ttl }) => {
-            let ttl = ttl.map(|ttl| format!(" for {ttl} ms more")).unwrap_or_default();
+            let ttl = ttl
+                .map(|ttl| format!(" for {ttl} ms more"))
+                .unwrap_or_default();
             format!("{}{ttl}", shown(content))
         }
     }

@@ -68,7 +68,10 @@ pub fn judge(case: &Case<'_>) -> Judgement {
             n += 1;
             let place = nodes.iter().position(|at| at.node == read.node);
             let place = place.unwrap_or_else(|| {
-                nodes.push(AtNode { node: read.node, newest: Vec::new() });
+                nodes.push(AtNode {
+                    node: read.node,
+                    newest: Vec::new(),
+                });
                 nodes.len() - 1
             });
             let earlier = &nodes[place].newest;
@@ -77,13 +80,17 @@ pub fn judge(case: &Case<'_>) -> Judgement {
             if let Some((_, other, shown)) = before
                 && back(index, slot, (shown, number, sight), &removals, &mut shrinks)
             {
-                breaches.add(2, Some(slot), || told(index, slot, (other, shown), (number, sight)));
+                breaches.add(2, Some(slot), || {
+                    told(index, slot, (other, shown), (number, sight))
+                });
             }
             let newest = match earlier.last().copied() {
                 Some((_, other, shown)) if !newer(index, shown, sight) => (other, shown),
                 _ => (number, sight),
             };
-            nodes[place].newest.push((read.completed.0, newest.0, newest.1));
+            nodes[place]
+                .newest
+                .push((read.completed.0, newest.0, newest.1));
         }
     }
     let stale = ages.len();
@@ -233,7 +240,9 @@ impl Writes {
     /// How long before a read that showed `written` a surely newer write was acknowledged.
     fn age(&self, index: &Index<'_>, written: u32, read: u64) -> Option<u64> {
         let ended = index.ended(written);
-        let newer = self.0.partition_point(|(invoked, _)| !index.before(ended, *invoked));
+        let newer = self
+            .0
+            .partition_point(|(invoked, _)| !index.before(ended, *invoked));
         let (_, completed) = self.0.get(newer)?;
         read.checked_sub(*completed).filter(|age| *age > 0)
     }

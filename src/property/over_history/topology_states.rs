@@ -28,7 +28,9 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         };
         let [node, what, value] = [node, what, value].map(|name| names.text(*name));
         let kind = what.split(' ').next().unwrap_or(what);
-        let changed = last.insert((node, what), value).is_some_and(|before| before != value);
+        let changed = last
+            .insert((node, what), value)
+            .is_some_and(|before| before != value);
         *changes.entry(kind).or_default() += usize::from(changed);
     }
     let links: Vec<(&str, &str, &str)> = last
@@ -38,14 +40,21 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     let mut breaches = Breaches::default();
     for (node, peer, value) in &links {
         if *value != "up" {
-            breaches.add(0, None, || format!("the link of {node} to {peer} is {value}"));
+            breaches.add(0, None, || {
+                format!("the link of {node} to {peer} is {value}")
+            });
         }
         let primary = |node: &str| {
-            matches!(last.get(&(node, "role")), Some(&("master" | "active-replica" | "primary")))
+            matches!(
+                last.get(&(node, "role")),
+                Some(&("master" | "active-replica" | "primary"))
+            )
         };
         let back = || last.contains_key(&(*peer, &*format!("link {node}")));
         if primary(node) && primary(peer) && !back() {
-            breaches.add(0, None, || format!("{node} follows {peer}, which does not follow it"));
+            breaches.add(0, None, || {
+                format!("{node} follows {peer}, which does not follow it")
+            });
         }
     }
     for ((node, what), value) in &last {
@@ -60,10 +69,16 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         groups.entry(replid).or_default().push(node);
     }
     let groups: Vec<String> = groups.values().map(|nodes| nodes.join(" ")).collect();
-    let measures = ["role", "replid", "link", "loading"].into_iter().filter_map(|kind| {
-        let count = changes.get(kind)?;
-        Some(measure(&format!("{kind}-changes"), *count as f64, "changes"))
-    });
+    let measures = ["role", "replid", "link", "loading"]
+        .into_iter()
+        .filter_map(|kind| {
+            let count = changes.get(kind)?;
+            Some(measure(
+                &format!("{kind}-changes"),
+                *count as f64,
+                "changes",
+            ))
+        });
     let note = match replids.len() {
         0 => String::new(),
         n => format!("{n} groups by replid: {}", groups.join(" | ")),

@@ -26,7 +26,10 @@ enum Shown {
 }
 
 fn is_transaction(operation: &Operation) -> bool {
-    matches!(operation.action, Action::SetAll(..) | Action::ScriptSetAll(..))
+    matches!(
+        operation.action,
+        Action::SetAll(..) | Action::ScriptSetAll(..)
+    )
 }
 
 /// Judges it.
@@ -41,7 +44,9 @@ pub fn judge(case: &Case<'_>) -> Judgement {
             n += usize::from(!index.nodes.is_empty());
             for node in 0..index.nodes.len() {
                 keys.clear();
-                keys.extend(slots(index, operation).map(|slot| (slot, at_the_end(index, slot, node))));
+                keys.extend(
+                    slots(index, operation).map(|slot| (slot, at_the_end(index, slot, node))),
+                );
                 if let Some((with, without, shown)) = half(index, number, &keys) {
                     breaches.add(2, Some(without), || {
                         let at = format!("on {} at the end", index.nodes[node]);
@@ -49,7 +54,8 @@ pub fn judge(case: &Case<'_>) -> Judgement {
                     });
                 }
             }
-        } else if let (Action::GetAll(_), Fate::Ok) = (&operation.action, operation.outcome.fate()) {
+        } else if let (Action::GetAll(_), Fate::Ok) = (&operation.action, operation.outcome.fate())
+        {
             let Some(values) = sampled(operation) else {
                 continue;
             };
@@ -125,7 +131,10 @@ fn half(
         operation.database == index.slots[slot].database
             && touched(operation).any(|key| Some(key) == name)
     };
-    let with = keys.iter().find(|(_, shown)| *shown == Shown::By(transaction))?.0;
+    let with = keys
+        .iter()
+        .find(|(_, shown)| *shown == Shown::By(transaction))?
+        .0;
     let without = keys.iter().find(|(slot, shown)| {
         writes(*slot)
             && match shown {

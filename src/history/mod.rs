@@ -7,6 +7,7 @@ mod event;
 mod finals;
 mod operation;
 mod recording;
+mod storage;
 mod writes;
 
 pub use event::{Event, Phase, Subject};
@@ -15,6 +16,7 @@ pub use operation::{
     Action, Fate, Moment, Name, Names, Operation, Outcome, Reply, Token, UnknownToken,
 };
 pub use recording::{Record, Recording};
+pub use storage::{FILE, FORMAT, Saved, StorageError};
 pub use writes::{Write, WriteLog};
 
 /// Everything that was recorded of one run.

@@ -18,7 +18,7 @@ use super::keys::Keys;
 use super::mix::{FIELDS, Kind, LONG_LIFE, Mix};
 use super::whereabouts::Whereabouts;
 use super::wire::{Outgoing, outcome};
-use crate::history::{Action, Moment, Name, Operation, Outcome, Record, Recording, Token};
+use crate::history::{Action, Fate, Moment, Name, Operation, Outcome, Record, Recording, Token};
 use crate::testbed::Server;
 
 /// Between two tries to connect, and after a refusal.
@@ -31,6 +31,7 @@ const READ: usize = 16 << 10;
 pub(super) struct Shared {
     pub(super) stopping: AtomicBool,
     pub(super) acknowledged: AtomicUsize,
+    pub(super) unacknowledged: AtomicUsize,
 }
 
 /// One client.
@@ -297,6 +298,9 @@ impl Worker {
     }
 
     fn finished(&mut self, done: Pending, node: Name, completed: Moment, outcome: Outcome) {
+        if outcome.fate() != Fate::Ok {
+            self.shared.unacknowledged.fetch_add(1, Ordering::Relaxed);
+        }
         self.record.push(Operation {
             client: self.number,
             node,

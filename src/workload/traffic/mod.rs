@@ -252,6 +252,11 @@ impl Traffic {
         self.shared.acknowledged.load(Ordering::Relaxed)
     }
 
+    /// How many operations were refused, never sent or not answered so far.
+    pub fn unacknowledged(&self) -> usize {
+        self.shared.unacknowledged.load(Ordering::Relaxed)
+    }
+
     /// Waits until `count` more operations are acknowledged.
     ///
     /// # Errors

@@ -4,9 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use keydb_harness::cluster::{finals, ready};
 use keydb_harness::fixtures::{ReferenceCluster, cluster};
-use keydb_harness::history::{Action, Fate, History, Moment, Outcome, Recording, Reply};
-use keydb_harness::property::agreement;
+use keydb_harness::history::{
+    Action, Fate, History, INTERVAL, Moment, Outcome, Phase, Recording, Reply, Saved, Subject,
+    Watch,
+};
+use keydb_harness::judge::Statistics;
+use keydb_harness::property::{agreement, failover};
 use keydb_harness::wait::{DEADLINE, eventually};
 use keydb_harness::workload::traffic::{Confirm, Contention, Kind, Mix, Plan, Route, Traffic};
 use rstest::rstest;
@@ -187,5 +192,83 @@ async fn what_fails_is_told_apart_and_traffic_goes_on_after_a_restart(
     ensure!(!fates.contains(&("refused", Fate::Ok)));
     ensure!(fates.contains(&("pinned", Fate::Unknown)), "{fates:?}");
     ensure!(fates.contains(&("pinned", Fate::Fail)), "{fates:?}");
+    Ok(())
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_was_seen_and_what_is_held_is_saved_and_read_back(
+    #[future(awt)] cluster: ReferenceCluster,
+) -> Result<()> {
+    let recording = Recording::new();
+    let watch = Watch::start(&cluster, &recording, INTERVAL);
+    let plan = Plan {
+        databases: 2,
+        ..Plan::new("saved", all(&cluster))
+    };
+    let traffic = Traffic::start(&cluster, &recording, &plan)?;
+    traffic.more(&cluster, 500).await?;
+    let killed = recording.now();
+    let name = "primary2".to_owned();
+    recording.fault("kill primary2", &[name], Phase::Injected, "");
+    cluster.node("primary2")?.kill().await?;
+    failover::replicas_follow(&cluster, "primary1").await?;
+    cluster.node("primary2")?.start().await?;
+    eventually(&cluster, "every link is up", DEADLINE, || {
+        ready::links(&cluster)
+    })
+    .await?;
+    traffic.more(&cluster, 100).await?;
+    traffic.end().await?;
+    let finals = finals::collect(&cluster).await?;
+    watch.stop().await;
+    let saved = Saved {
+        seed: cluster.lab().seed(),
+        identity: cluster.lab().identity().to_string(),
+        schedule: String::new(),
+        history: recording.finish(),
+        finals,
+    };
+    let folder = tempfile::tempdir()?;
+    saved.save(folder.path())?;
+    let loaded = Saved::load(folder.path())?;
+    ensure!(loaded == saved);
+
+    let statistics = Statistics::of(&loaded);
+    println!("{statistics}");
+    ensure!(statistics.keys.len() == 5 && statistics.keys.values().all(|keys| *keys > 20));
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_keydb-harness"))
+        .arg("judge")
+        .arg(folder.path())
+        .output()?;
+    ensure!(String::from_utf8_lossy(&output.stdout).contains(&statistics.to_string()));
+
+    let states: BTreeSet<String> = loaded
+        .history
+        .events
+        .iter()
+        .filter(|event| event.at > killed)
+        .filter_map(|event| match &event.subject {
+            Subject::State { node, what, value } => {
+                let text = |name| loaded.history.names.text(name);
+                Some(format!("{} {} {}", text(*node), text(*what), text(*value)))
+            }
+            Subject::Fault { .. } => None,
+        })
+        .collect();
+    println!("{states:#?}");
+    for wanted in [
+        "primary2 answers no",
+        "primary2 answers yes",
+        "primary1 link primary2 down",
+        "primary1 link primary2 up",
+        "proxy server primary2 DOWN",
+        "proxy server primary2 UP",
+    ] {
+        ensure!(
+            states.contains(wanted),
+            "'{wanted}' is not among {states:?}"
+        );
+    }
     Ok(())
 }

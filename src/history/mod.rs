@@ -8,6 +8,7 @@ mod finals;
 mod operation;
 mod recording;
 mod storage;
+mod watch;
 mod writes;
 
 pub use event::{Event, Phase, Subject};
@@ -17,6 +18,7 @@ pub use operation::{
 };
 pub use recording::{Record, Recording};
 pub use storage::{FILE, FORMAT, Saved, StorageError};
+pub use watch::{INTERVAL, Watch};
 pub use writes::{Write, WriteLog};
 
 /// Everything that was recorded of one run.

@@ -131,6 +131,7 @@ impl Saved {
         let unfinished = folder.join(format!("{FILE}.unfinished"));
         let out = BufWriter::new(File::create(&unfinished).map_err(failed)?);
         let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
+        encoder.include_checksum(true).map_err(failed)?;
         self.write(&mut encoder).map_err(failed)?;
         let mut out = encoder.finish().map_err(failed)?;
         out.flush().map_err(failed)?;

@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn a_file_that_was_cut_off_is_an_error(saved in saved(), part in 0.0..1.0_f64) {
+    fn a_file_that_was_cut_off_is_an_error(saved in saved(), part in 0.0..0.99_f64) {
         let mut lines = Vec::new();
         saved.write(&mut lines).unwrap();
         lines.truncate((lines.len() as f64 * part) as usize);

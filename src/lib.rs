@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod fault;
 pub mod fixtures;
 pub mod history;
+pub mod judge;
 pub mod lab;
 #[allow(dead_code)]
 pub mod model;

@@ -4,6 +4,7 @@ mod check;
 mod clean;
 mod doctor;
 mod engine;
+mod judge;
 mod list;
 mod model;
 mod playground;
@@ -42,6 +43,8 @@ enum Command {
     Hold(playground::UpArgs),
     /// Show the scenarios: name, promise, source, cost
     List(list::ListArgs),
+    /// Judge a saved history again, without servers
+    Judge(judge::JudgeArgs),
     /// Run the harness's model of KeyDB as a server of its own
     Model(model::ModelArgs),
     /// Show what is here, what is missing, and how to get it
@@ -103,6 +106,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Down => playground::down().await,
             Command::Hold(args) => playground::hold(args).await,
             Command::List(args) => list::list(&args),
+            Command::Judge(args) => judge::judge(&args),
             Command::Model(args) => model::model(args).await,
             Command::Doctor(args) => doctor::doctor(args).await,
             Command::Clean(args) => clean::clean(args).await,

@@ -197,6 +197,31 @@ async fn summary(node: &Node) -> Result<Summary, ClientError> {
 type Contents = BTreeMap<Vec<u8>, String>;
 
 async fn contents(node: &Node, database: u32) -> Result<Contents, ClientError> {
+    let mut contents = Contents::new();
+    for (key, replies) in read(node, database).await? {
+        // Gone between the scan and the read: as if it had never been seen.
+        if let Some(value) = held(&replies.kind, &replies.ttl, &replies.value) {
+            contents.insert(key, value);
+        }
+    }
+    Ok(contents)
+}
+
+/// What a server replied of one key.
+pub(super) struct Replies {
+    /// To `TYPE`.
+    pub(super) kind: Value,
+    /// To `PTTL`.
+    pub(super) ttl: Value,
+    /// To the command that reads a key of this type.
+    pub(super) value: Value,
+}
+
+/// Everything that a node says of the keys of a database, in their order.
+pub(super) async fn read(
+    node: &Node,
+    database: u32,
+) -> Result<Vec<(Vec<u8>, Replies)>, ClientError> {
     let mut client = node.client().await?;
     client.select(database).await?;
     let mut keys = BTreeSet::new();
@@ -212,20 +237,15 @@ async fn contents(node: &Node, database: u32) -> Result<Contents, ClientError> {
         }
     }
     let keys: Vec<Vec<u8>> = keys.into_iter().collect();
-    let mut contents = Contents::new();
+    let mut all = Vec::with_capacity(keys.len());
     for batch in keys.chunks(BATCH) {
-        for (key, value) in batch.iter().zip(values(&mut client, batch).await?) {
-            // Gone between the scan and the read: as if it had never been seen.
-            if let Some(value) = value {
-                contents.insert(key.clone(), value);
-            }
-        }
+        let replies = replies(&mut client, batch).await?;
+        all.extend(batch.iter().cloned().zip(replies));
     }
-    Ok(contents)
+    Ok(all)
 }
 
-/// The printed values of keys: type, value in an order of its own, and whether there is a TTL.
-async fn values(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Option<String>>, ClientError> {
+async fn replies(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Replies>, ClientError> {
     let mut types = redis::pipe();
     for key in keys {
         types.cmd("TYPE").arg(key);
@@ -248,11 +268,17 @@ async fn values(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Option<Stri
             _ => reads.cmd("GET").arg(key),
         };
     }
-    let replies: Vec<Value> = client.pipeline(&reads).await?;
-    Ok(types
-        .chunks(2)
-        .zip(replies)
-        .map(|(pair, reply)| held(&pair[0], &pair[1], &reply))
+    let values: Vec<Value> = client.pipeline(&reads).await?;
+    let mut types = types.into_iter();
+    Ok(values
+        .into_iter()
+        .filter_map(|value| {
+            Some(Replies {
+                kind: types.next()?,
+                ttl: types.next()?,
+                value,
+            })
+        })
         .collect())
 }
 

@@ -4,6 +4,7 @@ pub mod client;
 pub mod dataset;
 #[cfg(test)]
 pub(crate) mod fake;
+pub mod finals;
 pub mod haproxy_stat;
 pub mod info;
 mod links;

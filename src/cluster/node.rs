@@ -62,6 +62,11 @@ impl Node {
         self.server.as_ref()
     }
 
+    /// The testbed's view of it, for tasks that outlive a borrow.
+    pub(crate) fn handle(&self) -> Arc<dyn Server> {
+        Arc::clone(&self.server)
+    }
+
     /// Whether it ought to be alive and answering: started, not stopped, not paused.
     pub fn should_answer(&self) -> bool {
         self.should_run.load(Ordering::SeqCst) && !self.paused.load(Ordering::SeqCst)

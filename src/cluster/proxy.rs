@@ -64,6 +64,11 @@ impl Proxy {
         self.server.as_ref()
     }
 
+    /// The testbed's view of it, for tasks that outlive a borrow.
+    pub(crate) fn handle(&self) -> Arc<dyn Server> {
+        Arc::clone(&self.server)
+    }
+
     /// The names of the primaries it balances over.
     pub fn backends(&self) -> &[String] {
         &self.backends

@@ -6,6 +6,9 @@
 mod event;
 mod finals;
 mod operation;
+mod recording;
+mod storage;
+mod watch;
 mod writes;
 
 pub use event::{Event, Phase, Subject};
@@ -13,10 +16,13 @@ pub use finals::{Content, Finals, Held, NodeData};
 pub use operation::{
     Action, Fate, Moment, Name, Names, Operation, Outcome, Reply, Token, UnknownToken,
 };
+pub use recording::{Record, Recording};
+pub use storage::{FILE, FORMAT, Saved, StorageError};
+pub use watch::{INTERVAL, Watch};
 pub use writes::{Write, WriteLog};
 
 /// Everything that was recorded of one run.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct History {
     /// What the numbers in operations and events stand for.
     pub names: Names,

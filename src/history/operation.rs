@@ -82,7 +82,7 @@ impl FromStr for Token {
 pub struct Name(pub u32);
 
 /// The table of texts.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Names {
     texts: Vec<std::sync::Arc<str>>,
     numbers: HashMap<std::sync::Arc<str>, u32>,
@@ -124,7 +124,7 @@ pub enum Action {
     Set(Token),
     /// `SET key value PX ttl`.
     SetFor(Token, u32),
-    /// `GET`.
+    /// `GET`; of a counter a number, of a key of appends its values.
     Get,
     /// `DEL`.
     Delete,

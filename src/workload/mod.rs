@@ -1,6 +1,7 @@
 //! Traffic on a cluster. Each kind records what it did as a [`crate::history`].
 
 mod data;
+pub mod traffic;
 mod write_stream;
 
 pub use data::{KEYS_PER_COUNT, write_mixed_data};

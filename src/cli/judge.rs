@@ -1,0 +1,40 @@
+//! `judge`: a saved history, judged without servers.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use keydb_harness::history::Saved;
+use keydb_harness::judge::{Statistics, judge as findings};
+use keydb_harness::verdict::{Verdict, exit};
+
+use super::UsageProblem;
+
+#[derive(Debug, Args)]
+pub(super) struct JudgeArgs {
+    /// The folder that holds a history, or its file
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+}
+
+pub(super) fn judge(args: &JudgeArgs) -> Result<u8> {
+    let saved = Saved::load(&args.dir).map_err(|error| UsageProblem(error.to_string()))?;
+    println!("{}, seed {}", saved.identity, saved.seed);
+    if !saved.schedule.is_empty() {
+        println!("{}", saved.schedule);
+    }
+    print!("{}", Statistics::of(&saved));
+    let findings = findings(&saved);
+    for finding in &findings {
+        println!(
+            "{:12} {}: {}",
+            finding.verdict, finding.check, finding.evidence
+        );
+    }
+    Ok(match findings.iter().map(|finding| finding.verdict).max() {
+        Some(Verdict::Holds) => exit::AS_EXPECTED,
+        Some(Verdict::Broken) => exit::BROKEN,
+        // Nothing was judged: that is no green.
+        Some(Verdict::Inconclusive) | None => exit::INCONCLUSIVE,
+    })
+}

@@ -1,0 +1,338 @@
+//! A history on disk: JSON lines, compressed with zstd, written and read one line at a time.
+//!
+//! The first line is the header with the format's version; then the names in the order of their
+//! numbers, the operations, the events, and what each node held at the end, a key a line; the last
+//! line says how many there were, so that a file that was cut off is told from a whole one.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Event, Finals, Held, History, Moment, NodeData, Operation};
+
+/// The version of the format that this harness writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+/// What the file is called in its folder.
+pub const FILE: &str = "history.jsonl.zst";
+/// Fast, and small enough.
+const LEVEL: i32 = 3;
+/// The longest line: more than any that is written, less than what would fill the memory.
+const LONGEST_LINE: u64 = 64 << 20;
+
+/// A history with all that is needed to judge it again.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Saved {
+    /// What everything that was drawn by chance depended on.
+    pub seed: u64,
+    /// What it ran against, as the first line of a run says it.
+    pub identity: String,
+    /// The faults that were planned, as text; empty if there were none.
+    pub schedule: String,
+    /// What happened.
+    pub history: History,
+    /// What the nodes held at the end; none if they were not asked.
+    pub finals: Finals,
+}
+
+/// A history that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The file cannot be opened or written.
+    #[error("{}: {cause}", .file.display())]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        cause: std::io::Error,
+    },
+    /// A later harness wrote it.
+    #[error(
+        "{} is in format {format} of a newer keydb-harness; this one reads formats up to {FORMAT}: \
+         use the one that wrote it",
+        .file.display()
+    )]
+    Newer {
+        /// Which.
+        file: PathBuf,
+        /// Its format.
+        format: u64,
+    },
+    /// A line is not what it should be.
+    #[error("{}, line {line}: {cause}", .file.display())]
+    Line {
+        /// Which file.
+        file: PathBuf,
+        /// Which line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// A line to be written.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum LineOut<'a> {
+    Header(&'a Header),
+    Name(&'a str),
+    Operation(&'a Operation),
+    Event(&'a Event),
+    Node(&'a str),
+    Expires(u8, u64),
+    Key(u8, &'a str, &'a Held),
+    End(Counts),
+}
+
+/// A line that was read.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum LineIn {
+    Header(Header),
+    Name(String),
+    Operation(Operation),
+    Event(Event),
+    Node(String),
+    Expires(u8, u64),
+    Key(u8, String, Held),
+    End(Counts),
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Header {
+    format: u32,
+    seed: u64,
+    identity: String,
+    schedule: String,
+    length: Moment,
+}
+
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Counts {
+    names: usize,
+    operations: usize,
+    events: usize,
+    nodes: usize,
+    keys: usize,
+}
+
+impl Saved {
+    /// Writes it into the folder, as [`FILE`]. The file appears there whole or not at all.
+    ///
+    /// # Errors
+    /// [`StorageError::File`].
+    pub fn save(&self, folder: &Path) -> Result<PathBuf, StorageError> {
+        let file = folder.join(FILE);
+        let failed = |cause: std::io::Error| StorageError::File {
+            file: file.clone(),
+            cause,
+        };
+        let unfinished = folder.join(format!("{FILE}.unfinished"));
+        let out = BufWriter::new(File::create(&unfinished).map_err(failed)?);
+        let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
+        encoder.include_checksum(true).map_err(failed)?;
+        self.write(&mut encoder).map_err(failed)?;
+        let mut out = encoder.finish().map_err(failed)?;
+        out.flush().map_err(failed)?;
+        out.get_ref().sync_all().map_err(failed)?;
+        std::fs::rename(&unfinished, &file).map_err(failed)?;
+        Ok(file)
+    }
+
+    fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
+        let mut line = |line: LineOut<'_>| {
+            serde_json::to_writer(&mut *out, &line)?;
+            out.write_all(b"\n")
+        };
+        let history = &self.history;
+        let mut counts = Counts {
+            operations: history.operations.len(),
+            events: history.events.len(),
+            nodes: self.finals.nodes.len(),
+            ..Counts::default()
+        };
+        line(LineOut::Header(&Header {
+            format: FORMAT,
+            seed: self.seed,
+            identity: self.identity.clone(),
+            schedule: self.schedule.clone(),
+            length: history.length,
+        }))?;
+        for name in history.names.texts() {
+            counts.names += 1;
+            line(LineOut::Name(name))?;
+        }
+        for operation in &history.operations {
+            line(LineOut::Operation(operation))?;
+        }
+        for event in &history.events {
+            line(LineOut::Event(event))?;
+        }
+        for (node, data) in &self.finals.nodes {
+            line(LineOut::Node(node))?;
+            for (database, expires) in &data.expires {
+                line(LineOut::Expires(*database, *expires))?;
+            }
+            for (database, keys) in &data.keys {
+                for (key, held) in keys {
+                    counts.keys += 1;
+                    line(LineOut::Key(*database, key, held))?;
+                }
+            }
+        }
+        line(LineOut::End(counts))
+    }
+
+    /// Reads it from the folder, or from the file itself.
+    ///
+    /// # Errors
+    /// [`StorageError`] names the file, the line and the cause.
+    pub fn load(path: &Path) -> Result<Self, StorageError> {
+        let file = match path.is_dir() {
+            true => path.join(FILE),
+            false => path.to_owned(),
+        };
+        let failed = |cause: std::io::Error| StorageError::File {
+            file: file.clone(),
+            cause,
+        };
+        let decoder = zstd::Decoder::new(File::open(&file).map_err(failed)?).map_err(failed)?;
+        let mut lines = Lines {
+            file: &file,
+            reader: BufReader::new(decoder),
+            text: Vec::new(),
+            number: 0,
+        };
+        let mut saved = Self::default();
+        let header = lines.header()?;
+        saved.seed = header.seed;
+        saved.identity = header.identity;
+        saved.schedule = header.schedule;
+        saved.history.length = header.length;
+        let mut counts = Counts::default();
+        let mut node: Option<(String, NodeData)> = None;
+        loop {
+            let Some(text) = lines.next()? else {
+                return Err(
+                    lines.wrong("the file ends here, without its last line: it was cut off")
+                );
+            };
+            let line: LineIn = serde_json::from_slice(text).map_err(|error| {
+                lines.wrong(format!("is not what this format has here: {error}"))
+            })?;
+            match line {
+                LineIn::Header(_) => return Err(lines.wrong("a second header")),
+                LineIn::Name(name) => {
+                    let number = saved.history.names.number(&name);
+                    if number.0 as usize != counts.names {
+                        return Err(lines.wrong(format!("the name '{name}' stands here twice")));
+                    }
+                    counts.names += 1;
+                }
+                LineIn::Operation(operation) => {
+                    let known = |name: super::Name| (name.0 as usize) < counts.names;
+                    if !known(operation.key) || !known(operation.node) {
+                        return Err(lines.wrong("a key or a node without a name"));
+                    }
+                    counts.operations += 1;
+                    saved.history.operations.push(operation);
+                }
+                LineIn::Event(event) => {
+                    counts.events += 1;
+                    saved.history.events.push(event);
+                }
+                LineIn::Node(name) => {
+                    counts.nodes += 1;
+                    saved
+                        .finals
+                        .nodes
+                        .extend(node.replace((name, NodeData::default())));
+                }
+                LineIn::Expires(database, expires) => match &mut node {
+                    Some((_, data)) => {
+                        data.expires.insert(database, expires);
+                    }
+                    None => return Err(lines.wrong("a count of no node")),
+                },
+                LineIn::Key(database, key, held) => match &mut node {
+                    Some((_, data)) => {
+                        counts.keys += 1;
+                        data.keys.entry(database).or_default().insert(key, held);
+                    }
+                    None => return Err(lines.wrong("a key of no node")),
+                },
+                LineIn::End(wanted) => {
+                    if wanted != counts {
+                        return Err(lines.wrong(format!(
+                            "lines are missing or too many: {wanted:?} were written, {counts:?} are here"
+                        )));
+                    }
+                    saved.finals.nodes.extend(node);
+                    return match lines.next()? {
+                        None => Ok(saved),
+                        Some(_) => Err(lines.wrong("something follows the last line")),
+                    };
+                }
+            }
+        }
+    }
+}
+
+/// The lines of a file, one at a time.
+struct Lines<'a, R> {
+    file: &'a Path,
+    reader: R,
+    text: Vec<u8>,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<'_, R> {
+    /// The next line; none at the end.
+    fn next(&mut self) -> Result<Option<&[u8]>, StorageError> {
+        self.number += 1;
+        self.text.clear();
+        let mut limited = self.reader.by_ref().take(LONGEST_LINE);
+        match limited.read_until(b'\n', &mut self.text) {
+            Ok(0) => Ok(None),
+            Ok(_) if self.text.len() as u64 == LONGEST_LINE => Err(self.wrong("is too long")),
+            Ok(_) => Ok(Some(&self.text)),
+            Err(error) => Err(self.wrong(format!("cannot be read: {error}"))),
+        }
+    }
+
+    fn header(&mut self) -> Result<Header, StorageError> {
+        let value: serde_json::Value = match self.next()? {
+            Some(text) => serde_json::from_slice(text)
+                .map_err(|error| self.wrong(format!("is no header: {error}")))?,
+            None => return Err(self.wrong("the file is empty")),
+        };
+        // Before all else: a newer header may have other fields.
+        match value
+            .pointer("/header/format")
+            .and_then(serde_json::Value::as_u64)
+        {
+            Some(format) if format > u64::from(FORMAT) => Err(StorageError::Newer {
+                file: self.file.to_owned(),
+                format,
+            }),
+            Some(_) => match serde_json::from_value(value) {
+                Ok(LineIn::Header(header)) => Ok(header),
+                Ok(_) => Err(self.wrong("is no header")),
+                Err(error) => Err(self.wrong(format!("is no header: {error}"))),
+            },
+            None => Err(self.wrong("is no header: it names no format")),
+        }
+    }
+
+    fn wrong(&self, cause: impl Into<String>) -> StorageError {
+        StorageError::Line {
+            file: self.file.to_owned(),
+            line: self.number,
+            cause: cause.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! A saved history judged again: the one place that knows every property which is a pure function
+//! of a history and of what the nodes held at the end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::history::{Fate, Saved};
+use crate::verdict::Finding;
+
+/// Every finding on a saved history, in the order of [`JUDGES`].
+pub fn judge(saved: &Saved) -> Vec<Finding> {
+    JUDGES.iter().flat_map(|judge| judge(saved)).collect()
+}
+
+/// Finds out about one property.
+type Judge = fn(&Saved) -> Vec<Finding>;
+
+/// The properties: a line each.
+const JUDGES: &[Judge] = &[];
+
+/// How many operations of which outcome, by node; faults, changes of state, and keys at the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// By node and outcome.
+    pub operations: BTreeMap<(String, Fate), usize>,
+    /// How many clients there were.
+    pub clients: usize,
+    /// How many events.
+    pub events: usize,
+    /// How many keys each node held at the end.
+    pub keys: BTreeMap<String, usize>,
+    /// How long it was recorded, in nanoseconds.
+    pub length: crate::history::Moment,
+}
+
+impl Statistics {
+    /// Those of a history.
+    pub fn of(saved: &Saved) -> Self {
+        let history = &saved.history;
+        let mut counts: BTreeMap<(crate::history::Name, Fate), usize> = BTreeMap::new();
+        let mut clients = std::collections::BTreeSet::new();
+        for operation in &history.operations {
+            *counts
+                .entry((operation.node, operation.outcome.fate()))
+                .or_default() += 1;
+            clients.insert(operation.client);
+        }
+        let keys = |data: &crate::history::NodeData| data.keys.values().map(BTreeMap::len).sum();
+        Self {
+            operations: counts
+                .into_iter()
+                .map(|((node, fate), count)| ((history.names.text(node).to_owned(), fate), count))
+                .collect(),
+            clients: clients.len(),
+            events: history.events.len(),
+            keys: saved
+                .finals
+                .nodes
+                .iter()
+                .map(|(node, data)| (node.clone(), keys(data)))
+                .collect(),
+            length: history.length,
+        }
+    }
+}
+
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total: usize = self.operations.values().sum();
+        writeln!(
+            f,
+            "{total} operations of {} clients and {} events in {}",
+            self.clients, self.events, self.length
+        )?;
+        for ((node, fate), count) in &self.operations {
+            let fate = match fate {
+                Fate::Ok => "acknowledged",
+                Fate::Fail => "not done",
+                Fate::Unknown => "not answered",
+            };
+            writeln!(f, "    {node}: {count} {fate}")?;
+        }
+        for (node, keys) in &self.keys {
+            writeln!(f, "    {node} held {keys} keys at the end")?;
+        }
+        Ok(())
+    }
+}

@@ -80,7 +80,7 @@ pub struct Finished {
     /// What was found.
     pub outcome: Outcome,
     /// File name and text: logs, INFO, and the state of the cluster at its end.
-    pub artifacts: Vec<(String, String)>,
+    pub artifacts: Vec<(String, Vec<u8>)>,
 }
 
 /// What happens while scenarios run.
@@ -208,6 +208,7 @@ async fn work(
     health::check(&trial).await;
     finished.artifacts = artifacts(trial.cluster()).await;
     let (cluster, record) = trial.finish();
+    finished.artifacts.extend(record.files);
     cluster.close().await;
     finished.outcome.findings = record.findings;
     finished.outcome.measures = record.measures;
@@ -247,7 +248,7 @@ fn note_failed_start(outcome: &mut Outcome, error: &anyhow::Error) {
     }
 }
 
-async fn artifacts(cluster: &Cluster) -> Vec<(String, String)> {
+async fn artifacts(cluster: &Cluster) -> Vec<(String, Vec<u8>)> {
     let mut files = vec![("state.txt".to_owned(), cluster.observe().await.to_string())];
     for node in cluster.nodes() {
         let name = node.name();
@@ -269,7 +270,10 @@ async fn artifacts(cluster: &Cluster) -> Vec<(String, String)> {
             .unwrap_or_else(|error| error.to_string());
         files.push(("proxy.log".to_owned(), log));
     }
-    files
+    let bytes = files.into_iter();
+    bytes
+        .map(|(name, text)| (name, text.into_bytes()))
+        .collect()
 }
 
 /// Chance differs between trials, and is the same for the same seed whatever else runs.

@@ -1,22 +1,39 @@
-//! A saved history judged again: the one place that knows every property which is a pure function
-//! of a history and of what the nodes held at the end.
+//! A saved history judged, at the end of its run or later: the same findings.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::history::{Fate, Saved};
-use crate::verdict::Finding;
+use crate::property::over_history::{
+    Fsync, Input, Judgement, Returns, exposures, judge_all, quiet,
+};
+use crate::topology::Persistence;
 
-/// Every finding on a saved history, in the order of [`JUDGES`].
-pub fn judge(saved: &Saved) -> Vec<Finding> {
-    JUDGES.iter().flat_map(|judge| judge(saved)).collect()
+/// What every property says of a saved history, in the order of their table.
+pub fn judge(saved: &Saved) -> Vec<Judgement> {
+    let exposures = exposures(&saved.history, |node, _| returns(saved, node));
+    let mut judgements = judge_all(Input {
+        exposures: &exposures,
+        ..Input::new(&saved.history, &saved.finals)
+    });
+    // A saved history holds the nodes' data once: whether it changes later is not asked.
+    judgements.retain(|judgement| judgement.finding.check != quiet::NAME);
+    judgements
 }
 
-/// Finds out about one property.
-type Judge = fn(&Saved) -> Vec<Finding>;
-
-/// The properties: a line each.
-const JUDGES: &[Judge] = &[];
+/// What a node that was struck came back with: one that held nothing at the end was not asked, and
+/// so never came back.
+fn returns(saved: &Saved, node: &str) -> Returns {
+    if !saved.finals.nodes.contains_key(node) {
+        return Returns::Never;
+    }
+    let kept = saved.persistence.get(node).copied();
+    match kept.unwrap_or_default() {
+        Persistence::None => Returns::Empty,
+        Persistence::Rdb => Returns::Rdb,
+        Persistence::Aof => Returns::Aof(Fsync::Always),
+    }
+}
 
 /// How many operations of which outcome, by node; faults, changes of state, and keys at the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

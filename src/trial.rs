@@ -96,6 +96,8 @@ pub(crate) struct Record {
     pub(crate) findings: Vec<Finding>,
     pub(crate) measures: Vec<Measure>,
     pub(crate) headline: Vec<String>,
+    /// Name and content.
+    pub(crate) files: Vec<(String, Vec<u8>)>,
 }
 
 impl Trial {
@@ -158,6 +160,16 @@ impl Trial {
     /// Adds to the line that the summary shows.
     pub fn headline(&self, part: impl Into<String>) {
         self.record().headline.push(part.into());
+    }
+
+    /// Adds a file to what the report keeps of the trial.
+    pub fn attach(&self, name: impl Into<String>, content: Vec<u8>) {
+        self.record().files.push((name.into(), content));
+    }
+
+    /// The seed of its chance.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// A client through the proxy.

@@ -226,6 +226,7 @@ async fn what_was_seen_and_what_is_held_is_saved_and_read_back(
         seed: cluster.lab().seed(),
         identity: cluster.lab().identity().to_string(),
         schedule: String::new(),
+        persistence: BTreeMap::new(),
         history: recording.finish(),
         finals,
     };

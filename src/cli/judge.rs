@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use keydb_harness::history::Saved;
-use keydb_harness::judge::{Statistics, judge as findings};
+use keydb_harness::judge::{Statistics, judge as judgements};
+use keydb_harness::property::over_history::Judgement;
 use keydb_harness::verdict::{Verdict, exit};
 
 use super::UsageProblem;
@@ -24,14 +25,21 @@ pub(super) fn judge(args: &JudgeArgs) -> Result<u8> {
         println!("{}", saved.schedule);
     }
     print!("{}", Statistics::of(&saved));
-    let findings = findings(&saved);
-    for finding in &findings {
+    let judgements = judgements(&saved);
+    for Judgement { finding, power, .. } in &judgements {
         println!(
-            "{:12} {}: {}",
-            finding.verdict, finding.check, finding.evidence
+            "{:12} {}: {}\n{:13}{}",
+            finding.verdict, finding.check, finding.promise, "", finding.evidence
         );
+        if finding.verdict == Verdict::Holds {
+            println!("{:13}{power}", "");
+        }
+        for line in finding.state.lines() {
+            println!("{:13}| {line}", "");
+        }
     }
-    Ok(match findings.iter().map(|finding| finding.verdict).max() {
+    let verdicts = judgements.iter().map(|judgement| judgement.finding.verdict);
+    Ok(match verdicts.max() {
         Some(Verdict::Holds) => exit::AS_EXPECTED,
         Some(Verdict::Broken) => exit::BROKEN,
         // Nothing was judged: that is no green.

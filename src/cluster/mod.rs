@@ -28,7 +28,7 @@ pub use start::{Order, Startup};
 use self::links::Links;
 use crate::relay::Relay;
 use crate::testbed::{EnvironmentError, Pace, Port, Site};
-use crate::topology::{PROXY, Role, Topology};
+use crate::topology::{PROXY, Persistence, Role, Topology};
 
 /// A running cluster. Dropping it removes everything it consists of.
 #[derive(Debug)]
@@ -166,6 +166,12 @@ impl Cluster {
     pub fn roles(&self) -> BTreeMap<String, Role> {
         let role = |node: &Node| (node.name().to_owned(), node.spec().role);
         self.nodes.iter().map(role).collect()
+    }
+
+    /// What each node keeps on disk, by name.
+    pub fn persistence(&self) -> BTreeMap<String, Persistence> {
+        let kept = |node: &Node| (node.name().to_owned(), node.spec().persistence);
+        self.nodes.iter().map(kept).collect()
     }
 
     /// Removes everything it consists of, and waits until it is gone.

@@ -4,11 +4,14 @@
 //! numbers, the operations, the events, and what each node held at the end, a key a line; the last
 //! line says how many there were, so that a file that was cut off is told from a whole one.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::topology::Persistence;
 
 use super::{Event, Finals, Held, History, Moment, NodeData, Operation};
 
@@ -30,6 +33,8 @@ pub struct Saved {
     pub identity: String,
     /// The faults that were planned, as text; empty if there were none.
     pub schedule: String,
+    /// What each node keeps on disk.
+    pub persistence: BTreeMap<String, Persistence>,
     /// What happened.
     pub history: History,
     /// What the nodes held at the end; none if they were not asked.
@@ -105,6 +110,8 @@ struct Header {
     seed: u64,
     identity: String,
     schedule: String,
+    #[serde(default)]
+    persistence: BTreeMap<String, Persistence>,
     length: Moment,
 }
 
@@ -157,6 +164,7 @@ impl Saved {
             seed: self.seed,
             identity: self.identity.clone(),
             schedule: self.schedule.clone(),
+            persistence: self.persistence.clone(),
             length: history.length,
         }))?;
         for name in history.names.texts() {
@@ -209,6 +217,7 @@ impl Saved {
         saved.seed = header.seed;
         saved.identity = header.identity;
         saved.schedule = header.schedule;
+        saved.persistence = header.persistence;
         saved.history.length = header.length;
         let mut counts = Counts::default();
         let mut node: Option<(String, NodeData)> = None;

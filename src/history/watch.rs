@@ -30,8 +30,8 @@ const PATIENCE: Timeouts = Timeouts {
 /// links, loading and syncs; of the proxy the state of each of its servers. Ends when it is
 /// dropped.
 ///
-/// A link is called after the server at its other end; one to an address that no server of the
-/// cluster has, a relay's, after that address.
+/// A link is called after the server at its other end, also through a relay; one to an address
+/// that no server of the cluster has, after that address.
 #[derive(Debug)]
 pub struct Watch {
     tasks: JoinSet<()>,
@@ -47,6 +47,10 @@ impl Watch {
                 .map(|node| node.name())
                 .chain(cluster.proxy().is_ok().then_some(PROXY))
                 .map(|name| (cluster.reached_at(name), name.to_owned()))
+                .chain(cluster.relays().iter().map(|relay| {
+                    // A node sees a relay where its upstream would be.
+                    (relay.address(), relay.ends().upstream.clone())
+                }))
                 .collect(),
         );
         let mut tasks = JoinSet::new();

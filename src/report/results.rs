@@ -78,9 +78,10 @@ pub fn write_artifacts(dir: &Path, finished: &[Finished]) -> Result<()> {
     for finished in finished {
         let folder = dir.join(finished.outcome.id().replace('/', "-"));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        for (name, text) in &finished.artifacts {
+        for (name, content) in &finished.artifacts {
             let path = folder.join(name);
-            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+            fs::write(&path, content)
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
     }
     Ok(())

@@ -36,6 +36,7 @@ scenarios![
     total_outage,
     early_writes,
     conflicting_writes,
+    mixed_traffic,
 ];
 
 /// One scenario.

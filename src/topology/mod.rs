@@ -8,6 +8,8 @@ pub mod render;
 
 pub use builder::{Builder, TopologyError};
 
+use serde::{Deserialize, Serialize};
+
 use crate::spec::KeydbSpec;
 
 /// The port a KeyDB node and the proxy listen on inside the cluster.
@@ -36,7 +38,8 @@ pub enum Upstream {
 }
 
 /// What a node writes to its data directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Persistence {
     /// `save ""`, no AOF. A full resync still leaves a `dump.rdb` behind (measured).
     #[default]

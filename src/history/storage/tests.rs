@@ -144,6 +144,7 @@ fn saved() -> impl Strategy<Value = Saved> {
                 seed,
                 identity: text.clone(),
                 schedule: text,
+                persistence: BTreeMap::from([("primary1".to_owned(), Persistence::Aof)]),
                 history,
                 finals,
             }

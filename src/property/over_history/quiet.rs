@@ -9,6 +9,8 @@ use super::judgement::{Gathered, Judgement};
 use super::register::shown;
 use crate::history::Held;
 
+/// Its name in the table.
+pub const NAME: &str = "quiet";
 /// What is promised.
 pub const PROMISE: &str = "nothing changes after traffic stops";
 
@@ -59,7 +61,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         }
     }
     Gathered {
-        check: "quiet",
+        check: NAME,
         promise: PROMISE,
         what: "keys that were looked at twice",
         n,

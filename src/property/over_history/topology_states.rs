@@ -33,9 +33,12 @@ pub fn judge(case: &Case<'_>) -> Judgement {
             .is_some_and(|before| before != value);
         *changes.entry(kind).or_default() += usize::from(changed);
     }
+    // Links end at nodes that answer: one that was struck and stays away has none.
+    let answers = |node: &str| last.get(&(node, "answers")) != Some(&"no");
     let links: Vec<(&str, &str, &str)> = last
         .iter()
         .filter_map(|((node, what), value)| Some((*node, what.strip_prefix("link ")?, *value)))
+        .filter(|(node, peer, _)| answers(node) && answers(peer))
         .collect();
     let mut breaches = Breaches::default();
     for (node, peer, value) in &links {
@@ -58,7 +61,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         }
     }
     for ((node, what), value) in &last {
-        if *what == "loading" && !matches!(*value, "0" | "no" | "false") {
+        if *what == "loading" && answers(node) && !matches!(*value, "0" | "no" | "false") {
             breaches.add(0, None, || format!("{node} still loads ({value})"));
         }
     }

@@ -136,9 +136,21 @@ mod tests {
         let args = ["-c".to_owned(), forks.to_owned()];
         let shell = Path::new("/bin/sh");
         let spawned = guardian::spawn(shell, &args, &node, &node.join(PIDFILE), &log);
-        spawned.expect("guardian").wait().expect("the server ends");
-        let child = fs::read_to_string(node.join("child")).expect("the child's pid");
-        let child = Pid::from_raw(child.trim().parse().expect("a pid")).expect("a pid");
+        let mut spawned = spawned.expect("guardian");
+        // To wait for the guardian closes its input, and so kills a server that still runs.
+        let began = Instant::now();
+        let child = loop {
+            let text = fs::read_to_string(node.join("child")).unwrap_or_default();
+            if let Ok(pid) = text.trim().parse() {
+                break Pid::from_raw(pid).expect("a pid");
+            }
+            assert!(
+                began.elapsed() < Duration::from_secs(60),
+                "it forks nothing"
+            );
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        spawned.wait().expect("the server ends");
         assert!(belongs_to(child, &run), "it outlives its server");
         // A user who looks around in the folder is not the server's.
         let mut user = Command::new("sleep");

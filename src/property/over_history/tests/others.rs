@@ -511,6 +511,11 @@ fn availability(#[case] bounds: Bounds, #[case] verdict: Verdict, #[case] says: 
     Holds,
     "0 of 3"
 )]
+#[case::to_one_that_is_gone_holds(
+    "9 state p1 link p2 down; 9 state p2 answers no",
+    Inconclusive,
+    "no links"
+)]
 #[case::still_loading_broken("9 state p1 loading 1", Broken, "p1 still loads")]
 fn topology_states(#[case] events: &str, #[case] verdict: Verdict, #[case] says: &str) {
     let events = format!(

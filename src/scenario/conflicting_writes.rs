@@ -25,7 +25,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (the last write wins; both servers end with a superset of the data)",
     seconds: 8,
     variants: &["up", "delayed", "frozen", "cut", "cut-full"],
-    damage: &[Class::LostWrite, Class::DoubleApplication],
+    damage: &[Class::LostWrite],
     needs: &[],
     order: Order::Staged,
     topology,

@@ -26,7 +26,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (both nodes stay synced; writes reach the other side); replication.md, WAIT",
     seconds: 9,
     variants: &["steady", "cut", "frozen", "pause", "sigkill"],
-    damage: &[Class::DoubleApplication, Class::Expiry],
+    damage: &[Class::DoubleApplication],
     needs: &[],
     order: Order::Staged,
     topology,

@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::cluster::Cluster;
 use crate::lab::Lab;
 use crate::property::health;
-use crate::scenario::Scenario;
+use crate::scenario::{Need, Scenario};
 use crate::testbed::EnvironmentError;
 use crate::trial::{Broken, Trial};
 use crate::verdict::{Outcome, Verdict, trial_id};
@@ -34,15 +34,15 @@ impl Planned {
     }
 }
 
-/// Every variant of every scenario whose id contains one of the filters; all without filters.
-pub fn plan(filters: &[String]) -> Vec<Planned> {
+/// Every variant of every scenario whose id contains one of the filters; all without filters. Those
+/// that take long are left out unless they are asked for.
+pub fn plan(filters: &[String], long: bool) -> Vec<Planned> {
     crate::scenario::all()
         .iter()
         .flat_map(|&scenario| {
-            scenario
-                .variants
-                .iter()
-                .map(move |&variant| Planned { scenario, variant })
+            let further = if long { scenario.long } else { &[] };
+            let variants = scenario.variants.iter().chain(further);
+            variants.map(move |&variant| Planned { scenario, variant })
         })
         .filter(|planned| {
             filters.is_empty()
@@ -70,8 +70,10 @@ pub fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(Planne
 }
 
 /// The first command that is needed and lacking.
-fn lacking(needs: &[&'static str], lacks: &BTreeSet<String>) -> Option<&'static str> {
-    needs.iter().find(|need| lacks.contains(**need)).copied()
+fn lacking(needs: &[Need], lacks: &BTreeSet<String>) -> Option<&'static str> {
+    needs.iter().find_map(|need| match need {
+        Need::Command(command) => lacks.contains(*command).then_some(*command),
+    })
 }
 
 /// A finished trial and what its servers left for a reader.
@@ -301,7 +303,7 @@ mod tests {
     fn filters_pick_by_part_of_the_id() {
         let ids = |filters: &[&str]| -> Vec<String> {
             let filters: Vec<String> = filters.iter().map(|f| (*f).to_owned()).collect();
-            plan(&filters).iter().map(Planned::id).collect()
+            plan(&filters, false).iter().map(Planned::id).collect()
         };
         assert_eq!(ids(&["primary-lost/pause"]), ["primary-lost/pause"]);
         assert_eq!(ids(&["primary-lost"]).len(), 3);
@@ -312,8 +314,9 @@ mod tests {
     #[test]
     fn what_a_server_lacks_makes_a_scenario_unavailable() {
         let lacks = BTreeSet::from(["XADD".to_owned()]);
-        assert_eq!(lacking(&["EVAL", "XADD"], &lacks), Some("XADD"));
-        assert_eq!(lacking(&["EVAL"], &lacks), None);
+        let [eval, xadd] = ["EVAL", "XADD"].map(Need::Command);
+        assert_eq!(lacking(&[eval, xadd], &lacks), Some("XADD"));
+        assert_eq!(lacking(&[eval], &lacks), None);
         assert_eq!(lacking(&[], &lacks), None);
     }
 
@@ -325,6 +328,7 @@ mod tests {
         source: "",
         seconds: 1,
         variants: &["nothing", "holds", "broken"],
+        long: &[],
         damage: &[],
         needs: &[],
         order: crate::cluster::Order::Staged,

@@ -60,7 +60,7 @@ fn the_model_passes_and_every_quirk_is_caught() {
         said,
         "{} quirks, {} trials in {:.0} s (budget {} s)",
         caught.len(),
-        plan(&[]).len()
+        plan(&[], false).len()
             + Quirk::ALL
                 .iter()
                 .map(|quirk| of_its_class(*quirk).count())
@@ -85,7 +85,7 @@ fn the_model_passes_and_every_quirk_is_caught() {
 
 /// What the model without quirks does not pass.
 async fn sound(lab: &Lab) -> Vec<String> {
-    let trials = futures_util::stream::iter(plan(&[]))
+    let trials = futures_util::stream::iter(plan(&[], false))
         .map(|planned| run_one(lab, planned))
         .buffer_unordered(JOBS);
     let finished: Vec<_> = trials.collect().await;
@@ -109,7 +109,7 @@ async fn sound(lab: &Lab) -> Vec<String> {
 
 /// The trials that look for the damage a quirk does.
 fn of_its_class(quirk: Quirk) -> impl Iterator<Item = Planned> {
-    plan(&[])
+    plan(&[], false)
         .into_iter()
         .filter(move |planned| planned.scenario.damage.contains(&quirk.class()))
 }

@@ -179,7 +179,7 @@ fn main() -> ExitCode {
 }
 
 async fn turns_red(lab: &Lab, id: &str, sabotage: Sabotage, checks: &[&str]) -> Result<(), Failed> {
-    let planned = plan(&[id.to_owned()]);
+    let planned = plan(&[id.to_owned()], false);
     let [planned] = planned[..] else {
         return Err(format!("no single trial {id}").into());
     };

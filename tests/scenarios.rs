@@ -50,7 +50,7 @@ fn main() -> ExitCode {
                     runtime.block_on(verdict(&lab, planned, expectations.as_ref().as_ref()))
                 })
             };
-            let (can, cannot) = available(&lab, plan(&[]));
+            let (can, cannot) = available(&lab, plan(&[], false));
             let unavailable = cannot.into_iter().map(|(planned, reason)| {
                 let test = Trial::test(planned.id(), move || Err(Failed::from(reason)));
                 test.with_ignored_flag(true)
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
                 Trial::test(planned.id(), move || Err(Failed::from(reason)))
                     .with_ignored_flag(!asked_for)
             };
-            plan(&[]).into_iter().map(test).collect()
+            plan(&[], false).into_iter().map(test).collect()
         }
     };
     let conclusion = libtest_mimic::run(&arguments, tests);

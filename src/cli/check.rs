@@ -24,6 +24,9 @@ pub(super) struct CheckArgs {
     filters: Vec<String>,
     #[command(flatten)]
     lab: LabArgs,
+    /// Run the variants too that take minutes, or are races to be run again and again
+    #[arg(long)]
+    long: bool,
     /// Run against models that break this promise (see list --quirks); may be given several times
     #[arg(long = "quirk", value_name = "NAME")]
     quirks: Vec<Quirk>,
@@ -48,10 +51,11 @@ pub(super) struct CheckArgs {
 }
 
 pub(super) async fn check(args: CheckArgs) -> Result<u8> {
-    let planned = plan(&args.filters);
+    let planned = plan(&args.filters, args.long);
     if planned.is_empty() {
         return Err(UsageProblem(format!(
-            "no trial is called like {}: `keydb-harness list` names them all",
+            "no trial is called like {}: `keydb-harness list` names them all, and which of them need \
+             --long",
             args.filters.join(" or ")
         ))
         .into());

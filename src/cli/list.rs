@@ -34,12 +34,17 @@ pub(super) fn list(args: &ListArgs) -> Result<u8> {
 fn scenarios() -> String {
     let mut text = String::new();
     for scenario in scenario::all() {
-        let ids: Vec<_> = scenario
-            .variants
-            .iter()
-            .map(|variant| trial_id(scenario.name, variant))
-            .collect();
-        let _ = writeln!(text, "{}", ids.join("  "));
+        let ids = |variants: &[&str]| {
+            let ids = variants.iter();
+            let ids: Vec<_> = ids.map(|it| trial_id(scenario.name, it)).collect();
+            ids.join("  ")
+        };
+        if !scenario.variants.is_empty() {
+            let _ = writeln!(text, "{}", ids(scenario.variants));
+        }
+        if !scenario.long.is_empty() {
+            let _ = writeln!(text, "{}  (only with --long)", ids(scenario.long));
+        }
         let _ = writeln!(text, "    promise  {}", scenario.promise);
         let _ = writeln!(text, "    source   {}", scenario.source);
         let _ = writeln!(text, "    cost     about {} s each", scenario.seconds);

@@ -21,6 +21,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Testing; KeyDB docs active-rep.md (automatically reboot failed instances)",
     seconds: 45,
     variants: &[""],
+    long: &[],
     damage: &[Class::StuckLink, Class::Crash],
     needs: &[],
     order: Order::Staged,

@@ -17,6 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (circular connections); measured: all replicas may end on one primary",
     seconds: 4,
     variants: &[""],
+    long: &[],
     damage: &[
         Class::WrongInfo,
         Class::DoubleApplication,

@@ -25,6 +25,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (the last write wins; both servers end with a superset of the data)",
     seconds: 8,
     variants: &["up", "delayed", "frozen", "cut", "cut-full"],
+    long: &[],
     damage: &[Class::LostWrite],
     needs: &[],
     order: Order::Staged,

@@ -22,6 +22,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (any command written to one node is seen on the other); measured: lost on 6.3.0 and 6.3.4",
     seconds: 6,
     variants: &["none", "rdb", "aof"],
+    long: &[],
     damage: &[Class::LostWrite, Class::Expiry],
     needs: &[],
     order: Order::Staged,

@@ -19,6 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Active/Active; KeyDB docs active-rep.md",
     seconds: 3,
     variants: &[""],
+    long: &[],
     damage: &[Class::Divergence, Class::DoubleApplication],
     needs: &[],
     order: Order::Staged,

@@ -26,6 +26,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (both nodes stay synced; writes reach the other side); replication.md, WAIT",
     seconds: 9,
     variants: &["steady", "cut", "frozen", "pause", "sigkill"],
+    long: &[],
     damage: &[Class::DoubleApplication],
     needs: &[],
     order: Order::Staged,

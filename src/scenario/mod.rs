@@ -53,17 +53,26 @@ pub struct Scenario {
     pub seconds: u32,
     /// The names of its variants; one empty name when there is only one.
     pub variants: &'static [&'static str],
+    /// The names of further variants, which take minutes or are races to be run again and again:
+    /// only `--long` runs them.
+    pub long: &'static [&'static str],
     /// The kinds of damage it looks for: the quirks of these classes are tried on it.
     pub damage: &'static [Class],
-    /// Commands that not every server has, in capitals, such as `XADD`: where the servers lack one
-    /// (the model has no streams and no Lua) the scenario is unavailable.
-    pub needs: &'static [&'static str],
+    /// What not every machine has; where it is lacking the scenario is unavailable, not failed.
+    pub needs: &'static [Need],
     /// In which order its cluster is started.
     pub order: Order,
     /// The cluster a variant needs.
     pub topology: fn(variant: &str) -> Result<Topology, TopologyError>,
     /// What it does. An error ends the trial: see [`Trial`] for what it then says.
     pub run: for<'a> fn(&'a Trial) -> BoxFuture<'a, anyhow::Result<()>>,
+}
+
+/// Something that a scenario cannot do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// A command, in capitals, such as `XADD`: the model has no streams and no Lua.
+    Command(&'static str),
 }
 
 impl std::fmt::Debug for Scenario {
@@ -89,8 +98,9 @@ mod tests {
         let names: BTreeSet<_> = all().iter().map(|scenario| scenario.name).collect();
         assert_eq!(names.len(), all().len());
         for scenario in all() {
-            assert!(!scenario.variants.is_empty(), "{}", scenario.name);
-            for variant in scenario.variants {
+            let variants = || scenario.variants.iter().chain(scenario.long);
+            assert!(variants().count() > 0, "{}", scenario.name);
+            for variant in variants() {
                 assert!(
                     (scenario.topology)(variant).is_ok(),
                     "{}/{variant}",

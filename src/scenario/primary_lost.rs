@@ -24,6 +24,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Testing (all the replicas will switch to the same primary); KeyDB docs active-rep.md, haproxy.md",
     seconds: 8,
     variants: &["sigterm", "sigkill", "pause"],
+    long: &[],
     damage: &[
         Class::Performance,
         Class::LostWrite,

@@ -22,6 +22,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Testing (bring up the down primary and see that it will sync back up); KeyDB docs active-rep.md",
     seconds: 10,
     variants: &["none", "rdb", "aof"],
+    long: &[],
     damage: &[
         Class::ResurrectedDelete,
         Class::LostWrite,

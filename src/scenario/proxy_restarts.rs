@@ -17,6 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Proxy; KeyDB docs haproxy.md",
     seconds: 8,
     variants: &["all-up", "primary-down"],
+    long: &[],
     damage: &[
         Class::StaleRead,
         Class::StuckLink,

@@ -17,6 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Replicas; KeyDB docs active-rep.md (the option implies replica-read-only no)",
     seconds: 3,
     variants: &[""],
+    long: &[],
     damage: &[Class::ReadOnlyViolation],
     needs: &[],
     order: Order::Staged,

@@ -17,6 +17,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (writes are replicated to all nodes); change log 6.0.16, 6.3.0",
     seconds: 3,
     variants: &[""],
+    long: &[],
     damage: &[
         Class::ResurrectedDelete,
         Class::WrongDatabase,

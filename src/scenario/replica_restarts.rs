@@ -21,6 +21,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Proxy; KeyDB docs replication.md (automatically try to reconnect to masters and resynchronize)",
     seconds: 6,
     variants: &["sigterm", "sigkill"],
+    long: &[],
     damage: &[
         Class::Divergence,
         Class::StaleRead,

@@ -16,6 +16,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Testing (one of the replicas should have a different value)",
     seconds: 3,
     variants: &[""],
+    long: &[],
     damage: &[Class::WrongInfo, Class::Divergence],
     needs: &[],
     order: Order::Staged,

@@ -20,6 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "KeyDB docs active-rep.md (a returning server does not overwrite newer writes), replication.md (persistence); upstream #227",
     seconds: 8,
     variants: &["rdb", "aof"],
+    long: &[],
     damage: &[Class::Persistence, Class::StaleRead, Class::WrongInfo],
     needs: &[],
     order: Order::Staged,

@@ -21,6 +21,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     source: "guide, Testing; KeyDB docs active-rep.md (any command written to one node is seen on the other)",
     seconds: 9,
     variants: &[""],
+    long: &[],
     damage: &[
         Class::Expiry,
         Class::WrongDatabase,

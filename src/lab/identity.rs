@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::cluster::info::Info;
 use crate::cluster::{Client, ClientError, Timeouts};
-use crate::scenario;
+use crate::scenario::{self, Need};
 use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::{
     EnvironmentError, Port, Program, Seat, Server, ServerPlan, Site, Status, Testbed,
@@ -204,7 +204,9 @@ async fn ask_keydb(
 /// The commands that scenarios need and this server does not have.
 async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
     let needs = scenario::all().iter().flat_map(|scenario| scenario.needs);
-    let needs: BTreeSet<&str> = needs.copied().collect();
+    let needs: BTreeSet<&str> = needs
+        .map(|Need::Command(command)| *command)
+        .collect();
     let mut lacks = BTreeSet::new();
     for need in needs {
         let rows: Vec<redis::Value> = client

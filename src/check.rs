@@ -8,13 +8,14 @@ use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::cluster::Cluster;
 use crate::lab::Lab;
 use crate::property::health;
 use crate::scenario::{Need, Scenario};
 use crate::testbed::EnvironmentError;
-use crate::trial::{Broken, Trial};
+use crate::trial::{Broken, Terms, Trial};
 use crate::verdict::{Outcome, Verdict, trial_id};
 use crate::wait::Unmet;
 
@@ -90,6 +91,8 @@ pub struct Finished {
 pub enum Event<'a> {
     /// A trial begins.
     Started(&'a Planned),
+    /// A trial says something before it is over, such as the schedule that it is going to follow.
+    Says(&'a Planned, &'a str),
     /// A trial is over.
     Finished(&'a Planned, &'a Outcome),
 }
@@ -107,7 +110,14 @@ pub async fn run_all(
     queue.sort_by_key(|(_, planned)| std::cmp::Reverse(planned.scenario.seconds));
     let runs = queue.into_iter().map(|(position, planned)| async move {
         on(Event::Started(planned));
-        let finished = run_until_conclusive(lab, *planned).await;
+        let (listener, mut heard) = unbounded_channel();
+        let work = until_conclusive(lab, *planned, Some(listener));
+        let hear = async {
+            while let Some(text) = heard.recv().await {
+                on(Event::Says(planned, &text));
+            }
+        };
+        let (finished, ()) = tokio::join!(work, hear);
         on(Event::Finished(planned, &finished.outcome));
         (position, finished)
     });
@@ -123,6 +133,8 @@ pub async fn run_all(
 /// checks can fail.
 pub type Sabotage = for<'a> fn(&'a Cluster) -> BoxFuture<'a, anyhow::Result<()>>;
 
+const NO_SABOTAGE: Sabotage = |_| Box::pin(async { Ok(()) });
+
 /// How often a trial is made that says nothing: a machine under load may keep a run from
 /// exercising what it is for, say by a connection that the proxy drops.
 const TRIES: u32 = 3;
@@ -130,9 +142,17 @@ const TRIES: u32 = 3;
 /// Runs a trial, and again on another cluster as long as it is inconclusive. How often is in its
 /// outcome.
 pub async fn run_until_conclusive(lab: &Lab, planned: Planned) -> Finished {
+    until_conclusive(lab, planned, None).await
+}
+
+async fn until_conclusive(
+    lab: &Lab,
+    planned: Planned,
+    listener: Option<UnboundedSender<String>>,
+) -> Finished {
     let mut tries = 1;
     loop {
-        let mut finished = run_one(lab, planned).await;
+        let mut finished = run(lab, planned, NO_SABOTAGE, listener.clone()).await;
         let outcome = &mut finished.outcome;
         outcome.tries = tries;
         let says_nothing =
@@ -146,15 +166,20 @@ pub async fn run_until_conclusive(lab: &Lab, planned: Planned) -> Finished {
 
 /// Runs one trial once on a cluster of its own, which is gone afterwards.
 pub async fn run_one(lab: &Lab, planned: Planned) -> Finished {
-    run(lab, planned, |_| Box::pin(async { Ok(()) })).await
+    run(lab, planned, NO_SABOTAGE, None).await
 }
 
 /// As [`run_one`], on a cluster that is sabotaged once it is ready.
 pub async fn run_sabotaged(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
-    run(lab, planned, sabotage).await
+    run(lab, planned, sabotage, None).await
 }
 
-async fn run(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
+async fn run(
+    lab: &Lab,
+    planned: Planned,
+    sabotage: Sabotage,
+    listener: Option<UnboundedSender<String>>,
+) -> Finished {
     let began = Instant::now();
     let Planned { scenario, variant } = planned;
     let mut finished = Finished {
@@ -172,7 +197,20 @@ async fn run(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
     };
     match create(lab, planned).await {
         Ok(mut cluster) => match cluster.become_ready(scenario.order).await {
-            Ok(()) => work(lab, planned, sabotage, cluster, &mut finished).await,
+            Ok(()) => {
+                let terms = Terms {
+                    identity: lab.first_line(),
+                    lacks: lab.lacks().clone(),
+                    schedule: lab.schedule().cloned(),
+                    listener,
+                };
+                let seed = match lab.schedule() {
+                    Some(schedule) => schedule.seed,
+                    None => seed_of(lab.seed(), &planned.id()),
+                };
+                let trial = Trial::new(cluster, planned.variant, seed).under(terms);
+                work(planned, sabotage, trial, &mut finished).await;
+            }
             Err(error) => {
                 note_failed_start(&mut finished.outcome, &error);
                 finished.artifacts = artifacts(&cluster).await;
@@ -190,14 +228,7 @@ async fn create(lab: &Lab, planned: Planned) -> anyhow::Result<Cluster> {
 }
 
 /// The scenario on a cluster that is ready, which is gone afterwards.
-async fn work(
-    lab: &Lab,
-    planned: Planned,
-    sabotage: Sabotage,
-    cluster: Cluster,
-    finished: &mut Finished,
-) {
-    let trial = Trial::new(cluster, planned.variant, seed_of(lab.seed(), &planned.id()));
+async fn work(planned: Planned, sabotage: Sabotage, trial: Trial, finished: &mut Finished) {
     let work = async {
         sabotage(trial.cluster()).await?;
         (planned.scenario.run)(&trial).await

@@ -26,12 +26,28 @@ pub struct Planned {
     pub scenario: &'static Scenario,
     /// One of its variants.
     pub variant: &'static str,
+    /// The how-many-th of several trials of it this is, from 0 on: each draws its own chance.
+    pub round: u32,
 }
 
 impl Planned {
     /// `scenario`, or `scenario/variant`.
     pub fn id(&self) -> String {
         trial_id(self.scenario.name, self.variant)
+    }
+
+    /// The same as the name of a folder, with the round from the second on.
+    pub fn folder(&self) -> String {
+        let id = self.id();
+        match self.round {
+            0 => id,
+            round => format!("{id}-{}", round + 1),
+        }
+    }
+
+    /// This trial so many times.
+    pub fn repeated(self, times: u32) -> impl Iterator<Item = Self> {
+        (0..times).map(move |round| Self { round, ..self })
     }
 }
 
@@ -43,7 +59,11 @@ pub fn plan(filters: &[String], long: bool) -> Vec<Planned> {
         .flat_map(|&scenario| {
             let further = if long { scenario.long } else { &[] };
             let variants = scenario.variants.iter().chain(further);
-            variants.map(move |&variant| Planned { scenario, variant })
+            variants.map(move |&variant| Planned {
+                scenario,
+                variant,
+                round: 0,
+            })
         })
         .filter(|planned| {
             filters.is_empty()
@@ -80,6 +100,8 @@ fn lacking(needs: &[Need], lacks: &BTreeSet<String>) -> Option<&'static str> {
 /// A finished trial and what its servers left for a reader.
 #[derive(Debug)]
 pub struct Finished {
+    /// Which trial it was.
+    pub planned: Planned,
     /// What was found.
     pub outcome: Outcome,
     /// File name and text: logs, INFO, and the state of the cluster at its end.
@@ -181,8 +203,11 @@ async fn run(
     listener: Option<UnboundedSender<String>>,
 ) -> Finished {
     let began = Instant::now();
-    let Planned { scenario, variant } = planned;
+    let Planned {
+        scenario, variant, ..
+    } = planned;
     let mut finished = Finished {
+        planned,
         outcome: Outcome {
             scenario: scenario.name.to_owned(),
             variant: variant.to_owned(),
@@ -206,7 +231,7 @@ async fn run(
                 };
                 let seed = match lab.schedule() {
                     Some(schedule) => schedule.seed,
-                    None => seed_of(lab.seed(), &planned.id()),
+                    None => seed_of(lab.seed(), &planned.folder()),
                 };
                 let trial = Trial::new(cluster, planned.variant, seed).under(terms);
                 work(planned, sabotage, trial, &mut finished).await;
@@ -398,6 +423,7 @@ mod tests {
         let planned = Planned {
             scenario: &SAYS,
             variant,
+            round: 0,
         };
         let outcome = run_until_conclusive(&lab, planned).await.outcome;
         assert_eq!((outcome.tries, outcome.environment), (tries, None));

@@ -172,12 +172,7 @@ fn schedule(trial: &Trial) -> Result<Schedule> {
     if let Some(schedule) = trial.schedule() {
         return Ok(schedule.clone());
     }
-    let milliseconds = |(least, most)| {
-        (
-            Duration::from_millis(least),
-            Duration::from_millis(most),
-        )
-    };
+    let milliseconds = |(least, most)| (Duration::from_millis(least), Duration::from_millis(most));
     match row(trial.variant()).plan {
         Faults::Steps(steps) => Ok(Schedule::of(trial.seed(), steps)?),
         Faults::Drawn(length) => Ok(Draw {
@@ -295,7 +290,10 @@ async fn run(trial: &Trial) -> Result<()> {
         }
     };
     let faults = schedule.faults().count();
-    let (operations, s) = (saved.history.operations.len(), if faults == 1 { "" } else { "s" });
+    let (operations, s) = (
+        saved.history.operations.len(),
+        if faults == 1 { "" } else { "s" },
+    );
     trial.headline(format!("{operations} operations, {faults} fault{s}"));
     for judgement in judge(&saved) {
         // Where nodes are not equal that is told above, and each property tells why.

@@ -39,6 +39,9 @@ scenarios![
     mixed_traffic,
 ];
 
+/// The scenario that follows a schedule of faults, which a run may replace by another.
+pub const SCHEDULED: &str = mixed_traffic::SCENARIO.name;
+
 /// One scenario.
 pub struct Scenario {
     /// Its name on the command line, for example `primary-lost`.

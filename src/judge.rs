@@ -29,7 +29,10 @@ fn returns(saved: &Saved, node: &str, fault: &str) -> Returns {
         return Returns::Never;
     }
     let restart = fault.strip_prefix(&format!("restart {node} "));
-    if matches!(restart, Some("without its data" | "with an append-only file")) {
+    if matches!(
+        restart,
+        Some("without its data" | "with an append-only file")
+    ) {
         return Returns::Empty;
     }
     let kept = saved.persistence.get(node).copied();

@@ -27,6 +27,8 @@ pub struct Node {
     paused: AtomicBool,
     /// How it ended each time it was told to.
     ends: Mutex<Vec<Status>>,
+    /// Whether it was ever killed.
+    killed: AtomicBool,
 }
 
 impl Node {
@@ -44,6 +46,7 @@ impl Node {
             should_run: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             ends: Mutex::new(Vec::new()),
+            killed: AtomicBool::new(false),
         }
     }
 
@@ -111,7 +114,13 @@ impl Node {
     /// The testbed did not carry it out.
     pub async fn kill(&self) -> Result<(), EnvironmentError> {
         self.should_run.store(false, Ordering::SeqCst);
+        self.killed.store(true, Ordering::SeqCst);
         self.server.kill().await
+    }
+
+    /// Whether it was ever stopped with SIGKILL.
+    pub fn was_killed(&self) -> bool {
+        self.killed.load(Ordering::SeqCst)
     }
 
     /// Stop, then start.

@@ -7,6 +7,7 @@
 pub mod docker;
 pub mod embedded;
 pub mod process;
+mod procfs;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -288,6 +289,16 @@ pub trait Server: Send + Sync + fmt::Debug {
     /// The testbed cannot tell.
     async fn data_files(&self) -> Result<Vec<String>, EnvironmentError> {
         Err(EnvironmentError::new("this testbed cannot list data"))
+    }
+
+    /// How many descriptors it has open.
+    ///
+    /// # Errors
+    /// It does not run, or the testbed cannot tell.
+    async fn descriptors(&self) -> Result<u64, EnvironmentError> {
+        Err(EnvironmentError::new(
+            "this testbed cannot count descriptors",
+        ))
     }
 
     /// The address at which this process reaches the server. Ask anew for every connection: with

@@ -21,6 +21,7 @@ use super::container::{DATA, Frame};
 use super::engine::{cause, inner_cause, is_conflict, refused};
 use super::reading;
 use super::site::port_in_use;
+use crate::testbed::procfs::descriptors_of;
 use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
 use crate::topology::{ADMIN_PORT, KEYDB_PORT};
 
@@ -300,6 +301,16 @@ impl Server for DockerServer {
         reading::files(&self.cluster.docker, &self.frame.name, DATA)
             .await
             .map_err(|error| self.refused("list the data of", &error))
+    }
+
+    async fn descriptors(&self) -> Result<u64, EnvironmentError> {
+        // Where the engine runs on this machine, its processes do.
+        let pid = self.inspect().await?.state.and_then(|state| state.pid);
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok());
+        let pid = pid
+            .filter(|pid| *pid > 0)
+            .ok_or_else(|| self.error("does not run"))?;
+        descriptors_of(pid).map_err(|error| self.error(error))
     }
 
     async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError> {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 use super::leftovers::PIDFILE;
 use super::{DATA, binaries, data, guardian};
 use crate::spec::KeydbSpec;
+use crate::testbed::procfs::descriptors_of;
 use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
 
 /// How long a killed process may take to go, and a started one to show its pid.
@@ -264,6 +265,11 @@ impl Server for ProcessServer {
 
     async fn data_files(&self) -> Result<Vec<String>, EnvironmentError> {
         data::files(&self.dir.join(DATA)).map_err(|error| self.error(error))
+    }
+
+    async fn descriptors(&self) -> Result<u64, EnvironmentError> {
+        let pid = self.pid().ok_or_else(|| self.error("is not running"))?;
+        descriptors_of(pid.as_raw_nonzero().get()).map_err(|error| self.error(error))
     }
 
     async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError> {

@@ -25,12 +25,10 @@ use anyhow::Result;
 use async_trait::async_trait;
 
 use crate::cluster::Cluster;
-use crate::relay::Direction::{TowardsDownstream, TowardsUpstream};
-use crate::topology::Persistence;
 
 /// Declares the modules and the table of all kinds of faults at once.
 macro_rules! faults {
-    ($($module:ident::$fault:ident strikes $what:ident as $name:literal ($of:ident => $make:expr): $does:literal),* $(,)?) => {
+    ($($module:ident::$fault:ident strikes $what:ident as $name:literal ($make:expr): $does:literal),* $(,)?) => {
         $(mod $module;)*
         $(pub use $module::$fault;)*
         /// Every kind of fault.
@@ -39,49 +37,39 @@ macro_rules! faults {
                 name: $name,
                 strikes: What::$what,
                 does: $does,
-                make: |$of| $make,
+                make: $make,
             }),*]
         }
     };
 }
 
 faults![
-    link_cut::Cut strikes Link as "cut" (of => of.link(|| Cut)): "resets every connection of a link, and turns new ones away",
-    link_cut_after::CutAfter strikes Link as "cut-after" (of => { let bytes = of.number(10_000)?; of.link(|| CutAfter { bytes }) }): "resets each connection of a link once it has carried so many bytes",
-    link_cut_inside::CutInside strikes Link as "cut-inside" (of => of.link(CutInside::default)): "resets a link in the middle of a command",
-    link_refuse::RefuseNew strikes Link as "refuse-new" (of => of.link(|| RefuseNew)): "turns new connections of a link away; those that live go on",
-    link_black_hole::BlackHole strikes Link as "black-hole" (of => of.link(|| BlackHole)): "swallows everything on a link, and nobody is told",
-    link_one_way::OneWay strikes Link as "one-way" (of => { let way = of.one_of(&[("data", TowardsDownstream), ("acknowledgements", TowardsUpstream)])?; of.link(|| OneWay(way)) }): "swallows one direction of a link; the other goes on",
-    link_delay::Delay strikes Link as "delay" (of => { let by = of.time(LITTLE)?; of.link(|| Delay(by)) }): "holds back all that a link's upstream says, for the same time each",
-    link_jitter::Jitter strikes Link as "jitter" (of => { let by = of.time(LITTLE)?; of.link(|| Jitter(by)) }): "holds back all that a link's upstream says, now more, now less",
-    link_throttle::Throttle strikes Link as "throttle" (of => { let bytes_per_second = of.number(20_000)?; of.link(|| Throttle { bytes_per_second }) }): "lets so many bytes a second over a link",
-    link_flapping::Flapping strikes Link as "flapping" (of => { let shut = of.time(LITTLE)?; of.link(|| Flapping::new(shut, OPEN)) }): "breaks a link and lets it come back, again and again",
-    node_stop::Stop strikes Node as "stop" (of => of.node(Stop)): "SIGTERM: a node ends as an operator ends it",
-    node_kill::Kill strikes Node as "kill" (of => of.node(Kill)): "SIGKILL: a node is gone from one moment to the next",
-    node_pause::Pause strikes Node as "pause" (of => of.node(Pause)): "SIGSTOP or the cgroup freezer: connections stay open, nothing answers",
-    node_crash_loop::CrashLoop strikes Node as "crash-loop" (of => { let times = of.number(3)?; of.node(CrashLoop::new(u32::try_from(times).unwrap_or(u32::MAX))) }): "SIGKILL, and again each time a node takes connections",
-    node_restart::Restart strikes Node as "restart" (of => { let how = of.one_of(RESTARTS)?; of.node(how) }): "a node comes back with its data, with none, or with another persistence",
-    memory_limit::MemoryLimit strikes Node as "no-memory" (of => of.node(MemoryLimit)): "maxmemory without eviction: a node refuses writes with OOM and answers reads",
-    full_disk::FullDisk strikes Node as "full-disk" (of => of.node(FullDisk::default())): "a node can make no file in its data directory: every save fails",
-    slow_start::SlowStart strikes Node as "slow-start" (of => of.node(SlowStart::default())): "a node loads for seconds at its start and refuses commands with LOADING",
-    proxy_maintenance::Maintenance strikes Proxy as "maintenance" (of => of.primary(Maintenance)): "the proxy takes a primary out of service and cuts its sessions",
-    proxy_drain::Drain strikes Proxy as "drain" (of => of.primary(Drain)): "the proxy gives a primary no new sessions; those that live go on",
-    proxy_restart::ProxyRestart strikes Proxy as "restart-proxy" (of => of.alone(ProxyRestart)): "the proxy is killed and started again: every session breaks",
-    proxy_all_down::AllDown strikes Proxy as "all-down" (of => of.alone(AllDown)): "the proxy has every primary in maintenance: nobody is served",
+    link_cut::Cut strikes Link as "cut" (|of| of.link(|| Cut)): "resets every connection of a link, and turns new ones away",
+    link_cut_after::CutAfter strikes Link as "cut-after" (link_cut_after::named): "resets each connection of a link once it has carried so many bytes",
+    link_cut_inside::CutInside strikes Link as "cut-inside" (|of| of.link(CutInside::default)): "resets a link in the middle of a command",
+    link_refuse::RefuseNew strikes Link as "refuse-new" (|of| of.link(|| RefuseNew)): "turns new connections of a link away; those that live go on",
+    link_black_hole::BlackHole strikes Link as "black-hole" (|of| of.link(|| BlackHole)): "swallows everything on a link, and nobody is told",
+    link_one_way::OneWay strikes Link as "one-way" (link_one_way::named): "swallows one direction of a link; the other goes on",
+    link_delay::Delay strikes Link as "delay" (link_delay::named): "holds back all that a link's upstream says, for the same time each",
+    link_jitter::Jitter strikes Link as "jitter" (link_jitter::named): "holds back all that a link's upstream says, now more, now less",
+    link_throttle::Throttle strikes Link as "throttle" (link_throttle::named): "lets so many bytes a second over a link",
+    link_flapping::Flapping strikes Link as "flapping" (link_flapping::named): "breaks a link and lets it come back, again and again",
+    node_stop::Stop strikes Node as "stop" (|of| of.node(Stop)): "SIGTERM: a node ends as an operator ends it",
+    node_kill::Kill strikes Node as "kill" (|of| of.node(Kill)): "SIGKILL: a node is gone from one moment to the next",
+    node_pause::Pause strikes Node as "pause" (|of| of.node(Pause)): "SIGSTOP or the cgroup freezer: connections stay open, nothing answers",
+    node_crash_loop::CrashLoop strikes Node as "crash-loop" (node_crash_loop::named): "SIGKILL, and again each time a node takes connections",
+    node_restart::Restart strikes Node as "restart" (node_restart::named): "a node comes back with its data, with none, or with another persistence",
+    memory_limit::MemoryLimit strikes Node as "no-memory" (|of| of.node(MemoryLimit)): "maxmemory without eviction: a node refuses writes with OOM and answers reads",
+    full_disk::FullDisk strikes Node as "full-disk" (|of| of.node(FullDisk::default())): "a node can make no file in its data directory: every save fails",
+    slow_start::SlowStart strikes Node as "slow-start" (|of| of.node(SlowStart::default())): "a node loads for seconds at its start and refuses commands with LOADING",
+    proxy_maintenance::Maintenance strikes Proxy as "maintenance" (|of| of.primary(Maintenance)): "the proxy takes a primary out of service and cuts its sessions",
+    proxy_drain::Drain strikes Proxy as "drain" (|of| of.primary(Drain)): "the proxy gives a primary no new sessions; those that live go on",
+    proxy_restart::ProxyRestart strikes Proxy as "restart-proxy" (|of| of.alone(ProxyRestart)): "the proxy is killed and started again: every session breaks",
+    proxy_all_down::AllDown strikes Proxy as "all-down" (|of| of.alone(AllDown)): "the proxy has every primary in maintenance: nobody is served",
 ];
 
 /// How long links are delayed, or shut, where a schedule does not say.
 const LITTLE: Duration = Duration::from_millis(200);
-/// For how long a flapping link lives each time: servers connect anew once a second.
-const OPEN: Duration = Duration::from_millis(1500);
-/// The ways of a restart, by the words for them in a schedule.
-const RESTARTS: &[(&str, Restart)] = &[
-    ("kept", Restart::Kept),
-    ("wiped", Restart::Wiped),
-    ("unpersisted", Restart::Persisting(Persistence::None)),
-    ("rdb", Restart::Persisting(Persistence::Rdb)),
-    ("aof", Restart::Persisting(Persistence::Aof)),
-];
 
 /// What a kind of fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

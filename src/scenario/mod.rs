@@ -37,6 +37,7 @@ scenarios![
     early_writes,
     conflicting_writes,
     mixed_traffic,
+    echo_after_restart,
 ];
 
 /// The scenario that follows a schedule of faults, which a run may replace by another.

@@ -57,7 +57,10 @@ fn what_does_not_fit_the_grammar_is_a_usage_error() {
         (&["clean", "--all"], "--all"),
         (&["check", "--repeat", "0"], "--repeat"),
         (&["check", "--schedule", "/no/such"], "/no/such: "),
-        (&["check", "cold-start", "--schedule", "Cargo.toml"], "begins with its seed"),
+        (
+            &["check", "cold-start", "--schedule", "Cargo.toml"],
+            "begins with its seed",
+        ),
         (&["minimise", "mixed-traffic/cut"], "--schedule"),
     ] {
         let (code, _, stderr) = run(args);
@@ -150,7 +153,8 @@ fn a_schedule_is_made_as_short_as_what_breaks_needs() {
     assert_eq!(code, 0, "{stdout}{stderr}");
     assert!(stdout.contains("exactly-once"), "{stdout}");
     let shortest = fs::read_to_string(out.path()).expect("it was written");
-    let wanted = "seed 1\nafter 50 operations: cut primary1<->primary2\nafter 50 operations: recover\n";
+    let wanted =
+        "seed 1\nafter 50 operations: cut primary1<->primary2\nafter 50 operations: recover\n";
     assert_eq!(shortest, wanted, "{stdout}");
 }
 

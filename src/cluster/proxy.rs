@@ -110,6 +110,26 @@ impl Proxy {
         self.server.kill().await
     }
 
+    /// Reloads it as operators do: another process takes over its ports, the old one serves its
+    /// sessions until they end. Does not wait until that is so.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn reload(&self) -> Result<(), EnvironmentError> {
+        self.server.reload().await
+    }
+
+    /// What `show info` calls the process that has the ports now: `Pid`.
+    ///
+    /// # Errors
+    /// The admin socket does not answer, or says no such thing.
+    pub async fn process(&self) -> Result<String, String> {
+        let info = self.admin("show info").await?;
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid: "));
+        pid.map(|pid| pid.trim().to_owned())
+            .ok_or_else(|| "HAProxy's admin socket shows no Pid".to_owned())
+    }
+
     /// Sends one line to the admin socket and returns the answer.
     ///
     /// # Errors

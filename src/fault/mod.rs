@@ -52,10 +52,12 @@ faults![
     node_restart::Restart strikes Node as "restart": "a node comes back with its data, with none, or with another persistence",
     memory_limit::MemoryLimit strikes Node as "no-memory": "maxmemory without eviction: a node refuses writes with OOM and answers reads",
     full_disk::FullDisk strikes Node as "full-disk": "a node can make no file in its data directory: every save fails",
+    network_disconnect::NetworkDisconnect strikes Node as "network-disconnect": "takes a node's whole network away: nobody reaches it, nobody is told",
     slow_start::SlowStart strikes Node as "slow-start": "a node loads for seconds at its start and refuses commands with LOADING",
     proxy_maintenance::Maintenance strikes Proxy as "maintenance": "the proxy takes a primary out of service and cuts its sessions",
     proxy_drain::Drain strikes Proxy as "drain": "the proxy gives a primary no new sessions; those that live go on",
     proxy_restart::ProxyRestart strikes Proxy as "restart-proxy": "the proxy is killed and started again: every session breaks",
+    proxy_reload::ProxyReload strikes Proxy as "reload-proxy": "another process takes over the proxy's ports, the old one serves its sessions to their end",
     proxy_all_down::AllDown strikes Proxy as "all-down": "the proxy has every primary in maintenance: nobody is served",
 ];
 

@@ -37,6 +37,7 @@ scenarios![
     early_writes,
     conflicting_writes,
     mixed_traffic,
+    health_checks,
 ];
 
 /// One scenario.
@@ -73,6 +74,17 @@ pub struct Scenario {
 pub enum Need {
     /// A command, in capitals, such as `XADD`: the model has no streams and no Lua.
     Command(&'static str),
+    /// A line of `keydb.conf`, such as `key-load-delay`: 5.3.3 has none of that name.
+    Setting(&'static str),
+}
+
+impl Need {
+    /// What it is called, as the server knows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Command(name) | Self::Setting(name) => name,
+        }
+    }
 }
 
 impl std::fmt::Debug for Scenario {

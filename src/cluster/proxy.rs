@@ -100,8 +100,8 @@ impl Proxy {
         Ok(())
     }
 
-    /// Stops it at once; every session through it breaks. With SIGKILL: as the first process of a
-    /// container HAProxy does not see SIGTERM, whose default action it relies on (measured).
+    /// Stops it at once; every session through it breaks, also those of the processes that a reload
+    /// left behind. With SIGKILL, which nothing in HAProxy can put off.
     ///
     /// # Errors
     /// The testbed did not carry it out.

@@ -54,8 +54,12 @@ impl Blow for NetworkDisconnect {
             ));
         }
         let at_once = self.at_once.lock().unwrap_or_else(PoisonError::into_inner);
+        let at_once = match at_once.as_str() {
+            "" => String::new(),
+            links => format!("; just after: {links}"),
+        };
         Ok(format!(
-            "{missed}; {name} lives and shows all its links down; just after: {at_once}"
+            "{missed}; {name} lives and shows all its links down{at_once}"
         ))
     }
 

@@ -12,8 +12,10 @@ use crate::cluster::{Client, Cluster, Timeouts, ready};
 use crate::topology::PROXY;
 
 /// Another process of the proxy takes over its ports, with health checks that begin anew; the old one
-/// serves its sessions until they end, those of replicas too, and checks nobody any more. When this
-/// is taken back the session that was watched ends, and nothing else: there is no way back.
+/// serves its sessions until they end, those of replicas too, and checks nobody any more: a replica
+/// whose primary stands still then moves after `repl-timeout` (measured: 57 s, and 3 s without a
+/// reload). When this is taken back the session that was watched ends, and nothing else: there is no
+/// way back.
 #[derive(Debug, Default)]
 pub struct ProxyReload {
     before: Mutex<Option<Before>>,

@@ -85,7 +85,11 @@ async fn run(trial: &Trial) -> Result<()> {
     }
 
     struck.pause().await?;
-    left_out(trial, &sessions, "frozen", "stands still").await;
+    if trial.variant() == "tcp" {
+        unseen(trial, &sessions).await?;
+    } else {
+        left_out(trial, &sessions, "frozen", "stands still").await;
+    }
     struck.resume().await?;
     returns(trial, &sessions, &lives_on, "thawed-returns", "stood still").await;
 
@@ -190,6 +194,13 @@ async fn left_out(trial: &Trial, sessions: &Sessions, how: &str, what: &str) {
         Ok::<_, Unmet>(down)
     };
     let waited = waited.await;
+    if let Ok(down) = &waited {
+        trial.measure(
+            format!("{how}: down in the proxy after"),
+            down.as_secs_f64(),
+            "s",
+        );
+    }
     let seen = Told::of(&sessions.since(from), began);
     seen.measure(trial, how);
     trial.check(
@@ -202,6 +213,30 @@ async fn left_out(trial: &Trial, sessions: &Sessions, how: &str, what: &str) {
             )
         }),
     );
+}
+
+/// What clients see of a primary that stands still where nobody asks it anything: its machine goes
+/// on taking connections for it, so that a check which only connects can never tell.
+async fn unseen(trial: &Trial, sessions: &Sessions) -> Result<()> {
+    let (began, from) = (sessions.now(), sessions.count());
+    let what = format!("a session with {STRUCK}, which stands still, is given up");
+    eventually(trial.cluster(), &what, DEADLINE, || async {
+        let since = sessions.since(from);
+        let mut new = since.iter().filter(|session| session.began >= began);
+        match new.any(|session| session.outcome == Outcome::Broken) {
+            true => Ok(()),
+            false => Err(format!("{} sessions, none broken", since.len())),
+        }
+    })
+    .await?;
+    let status = trial.cluster().proxy()?.status_of(STRUCK).await;
+    trial.headline(format!(
+        "stands still for {:.1} s and is {} in the proxy",
+        sessions.now().saturating_sub(began).as_secs_f64(),
+        status.unwrap_or_else(|error| error)
+    ));
+    Told::of(&sessions.since(from), began).measure(trial, "frozen");
+    Ok(())
 }
 
 /// Waits until the struck node gets sessions again.
@@ -276,11 +311,6 @@ fn while_it_loads(
         )),
     };
     trial.check("refusing-left-out", PROMISE, verdict);
-    let served = during
-        .iter()
-        .filter(|session| session.met.as_deref() == Some(lives_on));
-    let longest = longest_gap(served, began, ended);
-    trial.measure("loading: longest gap", longest.as_secs_f64(), "s");
 }
 
 /// The longest time without a session that was served.
@@ -546,4 +576,44 @@ async fn session(
         .query::<Option<String>>(cmd("GET").arg(&key))
         .await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(began: u64, ended: u64, outcome: Outcome) -> Session {
+        Session {
+            began: Duration::from_millis(began),
+            ended: Duration::from_millis(ended),
+            met: None,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn what_clients_saw_is_told_by_kind() {
+        let sessions = [
+            session(100, 200, Outcome::Served),
+            session(200, 300, Outcome::Refused("LOADING".to_owned())),
+            session(300, 1300, Outcome::Broken),
+            session(1300, 1400, Outcome::Refused("LOADING".to_owned())),
+            session(1400, 1500, Outcome::Served),
+        ];
+        let told = Told::of(&sessions, Duration::from_millis(100));
+        assert_eq!(
+            told.to_string(),
+            "2 LOADING from 0.20 s to 1.30 s, 1 broken from 1.20 s to 1.20 s, longest gap 1.30 s"
+        );
+        let none = Told::of(&[], Duration::from_millis(100));
+        assert_eq!(none.to_string(), "longest gap 0.00 s");
+    }
+
+    #[test]
+    fn an_error_is_told_by_what_is_known_of_it() {
+        let refused = ClientError::Refused("LOADING KeyDB is loading".to_owned());
+        assert_eq!(Outcome::of(&refused).to_string(), "LOADING");
+        let broken = ClientError::Unknown("broken pipe".to_owned());
+        assert_eq!(Outcome::of(&broken), Outcome::Broken);
+    }
 }

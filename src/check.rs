@@ -74,7 +74,7 @@ pub fn plan(filters: &[String], long: bool) -> Vec<Planned> {
         .collect()
 }
 
-/// Parts what can run from what cannot, as the servers lack a command that it needs; with the
+/// Parts what can run from what cannot, as the servers lack something that it needs; with the
 /// reason, a sentence each.
 pub fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(Planned, String)>) {
     let (mut can, mut cannot) = (Vec::new(), Vec::new());
@@ -90,11 +90,12 @@ pub fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(Planne
     (can, cannot)
 }
 
-/// The first command that is needed and lacking.
+/// The first thing that is needed and lacking.
 fn lacking(needs: &[Need], lacks: &BTreeSet<String>) -> Option<&'static str> {
-    needs.iter().find_map(|need| match need {
-        Need::Command(command) => lacks.contains(*command).then_some(*command),
-    })
+    needs
+        .iter()
+        .map(|need| need.name())
+        .find(|name| lacks.contains(*name))
 }
 
 /// A finished trial and what its servers left for a reader.

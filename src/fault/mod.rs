@@ -61,10 +61,12 @@ faults![
     node_restart::Restart strikes Node as "restart" (node_restart::named): "a node comes back with its data, with none, or with another persistence",
     memory_limit::MemoryLimit strikes Node as "no-memory" (|of| of.node(MemoryLimit)): "maxmemory without eviction: a node refuses writes with OOM and answers reads",
     full_disk::FullDisk strikes Node as "full-disk" (|of| of.node(FullDisk::default())): "a node can make no file in its data directory: every save fails",
+    network_disconnect::NetworkDisconnect strikes Node as "network-disconnect" (|of| of.node(NetworkDisconnect::default())): "takes a node's whole network away: nobody reaches it, nobody is told",
     slow_start::SlowStart strikes Node as "slow-start" (|of| of.node(SlowStart::default())): "a node loads for seconds at its start and refuses commands with LOADING",
     proxy_maintenance::Maintenance strikes Proxy as "maintenance" (|of| of.primary(Maintenance)): "the proxy takes a primary out of service and cuts its sessions",
     proxy_drain::Drain strikes Proxy as "drain" (|of| of.primary(Drain)): "the proxy gives a primary no new sessions; those that live go on",
     proxy_restart::ProxyRestart strikes Proxy as "restart-proxy" (|of| of.alone(ProxyRestart)): "the proxy is killed and started again: every session breaks",
+    proxy_reload::ProxyReload strikes Proxy as "reload-proxy" (|of| of.alone(ProxyReload::default())): "another process takes over the proxy's ports, the old one serves its sessions to their end",
     proxy_all_down::AllDown strikes Proxy as "all-down" (|of| of.alone(AllDown)): "the proxy has every primary in maintenance: nobody is served",
 ];
 

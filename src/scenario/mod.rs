@@ -38,6 +38,7 @@ scenarios![
     conflicting_writes,
     mixed_traffic,
     echo_after_restart,
+    health_checks,
 ];
 
 /// The scenario that follows a schedule of faults, which a run may replace by another.
@@ -77,6 +78,17 @@ pub struct Scenario {
 pub enum Need {
     /// A command, in capitals, such as `XADD`: the model has no streams and no Lua.
     Command(&'static str),
+    /// A line of `keydb.conf`, such as `key-load-delay`: 5.3.3 has none of that name.
+    Setting(&'static str),
+}
+
+impl Need {
+    /// What it is called, as the server knows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Command(name) | Self::Setting(name) => name,
+        }
+    }
 }
 
 impl std::fmt::Debug for Scenario {

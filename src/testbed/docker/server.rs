@@ -7,7 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use testcontainers::bollard::errors::Error;
-use testcontainers::bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
+use testcontainers::bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, NetworkConnectRequest,
+    NetworkDisconnectRequest,
+};
 use testcontainers::bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveVolumeOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
@@ -18,7 +21,7 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt, ReuseDirective, Tes
 
 use super::cluster::Cluster;
 use super::container::{DATA, Frame};
-use super::engine::{cause, inner_cause, is_conflict, refused};
+use super::engine::{cause, inner_cause, is_conflict, one_line, refused};
 use super::reading;
 use super::site::port_in_use;
 use crate::testbed::procfs::descriptors_of;
@@ -230,6 +233,65 @@ impl Server for DockerServer {
             // It does not run.
             Err(error) if is_conflict(&error) => self.end().await,
             Err(error) => Err(self.refused("kill", &error)),
+        }
+    }
+
+    async fn reload(&self) -> Result<(), EnvironmentError> {
+        if !matches!(self.state().program, Some(Program::Haproxy(_))) {
+            return Err(self.error("is a KeyDB, which does not read its configuration again"));
+        }
+        // Its first process is the master, which does the rest.
+        let options = KillContainerOptionsBuilder::new().signal("SIGUSR2").build();
+        let docker = &self.cluster.docker;
+        let sent = docker.kill_container(&self.frame.name, Some(options)).await;
+        sent.map_err(|error| self.refused("reload", &error))
+    }
+
+    async fn disconnect(&self) -> Result<(), EnvironmentError> {
+        let request = NetworkDisconnectRequest {
+            container: self.frame.name.clone(),
+            force: None,
+        };
+        let docker = &self.cluster.docker;
+        docker
+            .disconnect_network(&self.frame.network, request)
+            .await
+            .map_err(|error| self.refused("disconnect", &error))
+    }
+
+    async fn reconnect(&self) -> Result<(), EnvironmentError> {
+        let request = NetworkConnectRequest {
+            container: self.frame.name.clone(),
+            endpoint_config: Some(self.frame.endpoint()),
+        };
+        let docker = &self.cluster.docker;
+        let work = async {
+            let connected = docker.connect_network(&self.frame.network, request).await;
+            connected.map_err(|error| self.refused("connect", &error))
+        };
+        self.cluster.make(work).await
+    }
+
+    async fn ask_inside(
+        &self,
+        words: &[&str],
+        password: Option<&str>,
+    ) -> Result<String, EnvironmentError> {
+        let port = KEYDB_PORT.to_string();
+        let command = ["keydb-cli", "-h", "127.0.0.1", "-p", &port];
+        let command: Vec<&str> = command.iter().chain(words).copied().collect();
+        // Not in the command, where every process of the container could read it.
+        let secret = password.map(|password| format!("REDISCLI_AUTH={password}"));
+        let docker = &self.cluster.docker;
+        let said = reading::run(docker, &self.frame.name, &command, secret);
+        match tokio::time::timeout(PATIENCE, said).await {
+            Ok(Ok((0, said))) => Ok(said),
+            Ok(Ok((_, said))) => Err(self.error(format!(
+                "cannot be asked from within ({}): use an image with keydb-cli, or a path with keydb-cli beside keydb-server",
+                one_line(&said)
+            ))),
+            Ok(Err(error)) => Err(self.refused("look into", &error)),
+            Err(_) => Err(self.error("does not answer from within")),
         }
     }
 

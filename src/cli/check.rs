@@ -106,7 +106,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         println!("no expectations for {version}: judged by promises alone");
     }
 
-    let (planned, unavailable) = available(&lab, planned);
+    let (planned, unavailable) = available(&lab, planned).await;
     for (planned, reason) in &unavailable {
         println!("unavailable  {:<26} {reason}", planned.id());
     }

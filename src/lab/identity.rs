@@ -100,8 +100,8 @@ const KEYDB: &str = "probe";
 const PROXY: &str = "probe-proxy";
 
 impl Identity {
-    /// Starts one bare server of each kind, asks it, and removes it; also gives the commands that
-    /// scenarios need and the KeyDB does not have.
+    /// Starts one bare server of each kind, asks it, and removes it; also gives the commands and
+    /// options that scenarios need and the KeyDB does not have.
     ///
     /// # Errors
     /// A server does not start or answer, or it is not KeyDB.
@@ -201,12 +201,11 @@ async fn ask_keydb(
     Ok((identity, lacks))
 }
 
-/// The commands that scenarios need and this server does not have.
+/// The commands that scenarios need, and the options that their topologies name, which this server
+/// does not have.
 async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
     let needs = scenario::all().iter().flat_map(|scenario| scenario.needs);
-    let needs: BTreeSet<&str> = needs
-        .map(|Need::Command(command)| *command)
-        .collect();
+    let needs: BTreeSet<&str> = needs.map(|Need::Command(command)| *command).collect();
     let mut lacks = BTreeSet::new();
     for need in needs {
         let rows: Vec<redis::Value> = client
@@ -214,6 +213,18 @@ async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
             .await?;
         if !matches!(rows[..], [redis::Value::Array(_)]) {
             lacks.insert(need.to_owned());
+        }
+    }
+    let planned = crate::check::plan(&[], true).into_iter();
+    let topologies = planned.filter_map(|it| (it.scenario.topology)(it.variant).ok());
+    let nodes = topologies.flat_map(|topology| topology.nodes);
+    let options = nodes.flat_map(|node| node.options.into_iter().map(|(name, _)| name));
+    for option in options.collect::<BTreeSet<_>>() {
+        let shown: Vec<redis::Value> = client
+            .query(redis::cmd("CONFIG").arg("GET").arg(&option))
+            .await?;
+        if shown.is_empty() {
+            lacks.insert(option);
         }
     }
     Ok(lacks)

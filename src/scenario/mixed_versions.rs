@@ -5,7 +5,6 @@ use redis::{Value, cmd};
 
 use super::Scenario;
 use crate::cluster::{Node, Order};
-use crate::property::agreement;
 use crate::spec::KeydbSpec;
 use crate::topology::{Topology, TopologyError};
 use crate::trial::Trial;
@@ -59,7 +58,6 @@ async fn run(trial: &Trial) -> Result<()> {
             trial.check(&format!("{check}-from-{from}"), promise, seen);
         }
     }
-    agreement::check(trial, "agreement", 0).await;
     Ok(())
 }
 

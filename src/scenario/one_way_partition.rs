@@ -15,6 +15,7 @@ use crate::topology::{Topology, TopologyError};
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
 use crate::workload::kind::{self, Kind};
+use crate::workload::write_bulk;
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "one-way-partition",
@@ -22,10 +23,14 @@ pub(super) const SCENARIO: Scenario = Scenario {
     promise: "all nodes end with the same data: what the deaf one missed it has afterwards, and nothing older than its own",
     source: "KeyDB docs active-rep.md (the last write wins; both remain synced)",
     seconds: 9,
-    variants: &["cut-to-primary2", "cut-to-primary1"],
+    variants: &["cut-to-primary2", "cut-to-primary1", "full-to-primary2"],
     // They wait until a silent link is given up.
     long: &["silent-to-primary2", "silent-to-primary1"],
-    damage: &[Class::ResurrectedDelete, Class::LostWrite],
+    damage: &[
+        Class::ResurrectedDelete,
+        Class::LostWrite,
+        Class::Divergence,
+    ],
     needs: &[],
     order: Order::Staged,
     topology,
@@ -37,12 +42,14 @@ const TIMEOUT: &str = "4";
 
 fn topology(variant: &str) -> Result<Topology, TopologyError> {
     let topology = Topology::active_active().without_proxy().relayed();
-    match variant.starts_with("silent") {
-        true => topology
+    match variant.split('-').next() {
+        Some("silent") => topology
             .option("repl-ping-replica-period", "1")
             .option("repl-timeout", TIMEOUT)
             .build(),
-        false => topology.build(),
+        // So that the deaf one has missed more than it can catch up with.
+        Some("full") => topology.option("repl-backlog-size", "16kb").build(),
+        _ => topology.build(),
     }
 }
 
@@ -150,6 +157,9 @@ async fn run(trial: &Trial) -> Result<()> {
         }
     };
     kind::change([mute, deaf], KINDS).await?;
+    if trial.variant().starts_with("full") {
+        write_bulk(&mut mute.client().await?, "mute").await?;
+    }
     if silent {
         let what = format!("{} gives its silent link up", deaf.name());
         eventually(cluster, &what, DEADLINE, || gave_up(deaf)).await?;

@@ -24,7 +24,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 7,
     variants: &["partial", "full"],
     long: &[],
-    damage: &[Class::LostWrite],
+    damage: &[Class::LostWrite, Class::Persistence],
     needs: &[],
     order: Order::Staged,
     topology,

@@ -14,7 +14,9 @@ use crate::cluster::Cluster;
 use crate::lab::Lab;
 use crate::property::health;
 use crate::scenario::{Need, Scenario};
-use crate::testbed::EnvironmentError;
+use crate::spec::KeydbSpec;
+use crate::testbed::{EnvironmentError, Program};
+use crate::topology::NodeSpec;
 use crate::trial::{Broken, Terms, Trial};
 use crate::verdict::{Outcome, Verdict, trial_id};
 use crate::wait::Unmet;
@@ -74,28 +76,52 @@ pub fn plan(filters: &[String], long: bool) -> Vec<Planned> {
         .collect()
 }
 
-/// Parts what can run from what cannot, as the servers lack something that it needs; with the
-/// reason, a sentence each.
-pub fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(Planned, String)>) {
+/// Parts what can run from what cannot: the servers lack a command or an option that it needs, or a
+/// release that it runs beside them cannot be had; with the reason, a sentence each.
+pub async fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(Planned, String)>) {
     let (mut can, mut cannot) = (Vec::new(), Vec::new());
     for planned in planned {
-        match lacking(planned.scenario.needs, lab.lacks()) {
+        // One that cannot be built is no lack of the machine: the trial says so.
+        let nodes = (planned.scenario.topology)(planned.variant).map(|topology| topology.nodes);
+        let nodes = nodes.unwrap_or_default();
+        let reason = match lacking(planned.scenario.needs, &nodes, lab.lacks()) {
+            Some(what) => Some(format!("it needs {what}, which {} lacks", lab.keydb())),
+            None => without_release(lab, &nodes).await,
+        };
+        match reason {
             None => can.push(planned),
-            Some(command) => cannot.push((
-                planned,
-                format!("it needs {command}, which {} lacks", lab.keydb()),
-            )),
+            Some(reason) => cannot.push((planned, reason)),
         }
     }
     (can, cannot)
 }
 
-/// The first thing that is needed and lacking.
-fn lacking(needs: &[Need], lacks: &BTreeSet<String>) -> Option<&'static str> {
-    needs
-        .iter()
-        .map(|need| need.name())
-        .find(|name| lacks.contains(*name))
+/// The first command or option that is needed and lacking.
+fn lacking<'a>(needs: &[Need], nodes: &'a [NodeSpec], lacks: &BTreeSet<String>) -> Option<&'a str> {
+    let named = needs.iter().map(|need| need.name());
+    let options = nodes.iter().flat_map(|node| &node.options);
+    let mut all = named.chain(options.map(|(name, _)| name.as_str()));
+    all.find(|name| lacks.contains(*name))
+}
+
+/// Why a release that a node is to run beside the run's own cannot be had; `None` if it can, or none
+/// is named.
+async fn without_release(lab: &Lab, nodes: &[NodeSpec]) -> Option<String> {
+    let own = KeydbSpec::Version(lab.identity().keydb.version.clone());
+    for other in nodes.iter().filter_map(|node| node.keydb.as_ref()) {
+        if !lab.identity().is_real() {
+            return Some(format!("it runs {other} as a peer, which no model follows"));
+        }
+        if *other == own || other == lab.keydb() {
+            return Some(format!(
+                "it runs {other} beside another release, and that is the run's own"
+            ));
+        }
+        if let Err(error) = lab.testbed().prepare(&Program::Keydb(other.clone())).await {
+            return Some(error.to_string());
+        }
+    }
+    None
 }
 
 /// A finished trial and what its servers left for a reader.
@@ -355,6 +381,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::topology::Topology;
 
     #[test]
     fn filters_pick_by_part_of_the_id() {
@@ -370,11 +397,31 @@ mod tests {
 
     #[test]
     fn what_a_server_lacks_makes_a_scenario_unavailable() {
-        let lacks = BTreeSet::from(["XADD".to_owned()]);
+        let lacks = BTreeSet::from(["XADD", "no-such-option"].map(str::to_owned));
         let [eval, xadd] = ["EVAL", "XADD"].map(Need::Command);
-        assert_eq!(lacking(&[eval, xadd], &lacks), Some("XADD"));
-        assert_eq!(lacking(&[eval], &lacks), None);
-        assert_eq!(lacking(&[], &lacks), None);
+        assert_eq!(lacking(&[eval, xadd], &[], &lacks), Some("XADD"));
+        assert_eq!(lacking(&[eval], &[], &lacks), None);
+        let with = |option: &str| {
+            let topology = Topology::active_active().option(option, "1");
+            topology.build().unwrap().nodes
+        };
+        let (known, unknown) = (with("hz"), with("no-such-option"));
+        assert_eq!(lacking(&[eval], &known, &lacks), None);
+        assert_eq!(lacking(&[], &unknown, &lacks), Some("no-such-option"));
+    }
+
+    #[tokio::test]
+    async fn a_release_that_cannot_be_had_makes_a_variant_unavailable() {
+        let lab = embedded().await;
+        let nodes = |keydb| {
+            let topology = Topology::active_active().node_keydb("primary2", keydb);
+            topology.build().unwrap().nodes
+        };
+        let release = nodes(KeydbSpec::Version("6.0.18".to_owned()));
+        let reason = without_release(&lab, &release).await.unwrap();
+        assert!(reason.contains("6.0.18"), "{reason}");
+        let none = Topology::active_active().build().unwrap().nodes;
+        assert_eq!(without_release(&lab, &none).await, None);
     }
 
     /// A scenario on models that records what its variant says.
@@ -406,6 +453,15 @@ mod tests {
         },
     };
 
+    async fn embedded() -> Lab {
+        use crate::settings::{Settings, TestbedChoice};
+        let settings = Settings {
+            testbed: TestbedChoice::Only(crate::testbed::TestbedKind::Embedded),
+            ..Settings::default()
+        };
+        Lab::open(&settings).await.unwrap()
+    }
+
     #[rstest::rstest]
     #[case("nothing", TRIES)]
     #[case("holds", 1)]
@@ -415,12 +471,7 @@ mod tests {
         #[case] variant: &'static str,
         #[case] tries: u32,
     ) {
-        use crate::settings::{Settings, TestbedChoice};
-        let settings = Settings {
-            testbed: TestbedChoice::Only(crate::testbed::TestbedKind::Embedded),
-            ..Settings::default()
-        };
-        let lab = Lab::open(&settings).await.unwrap();
+        let lab = embedded().await;
         let planned = Planned {
             scenario: &SAYS,
             variant,

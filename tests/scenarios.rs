@@ -50,7 +50,7 @@ fn main() -> ExitCode {
                     runtime.block_on(verdict(&lab, planned, expectations.as_ref().as_ref()))
                 })
             };
-            let (can, cannot) = available(&lab, plan(&[], false));
+            let (can, cannot) = runtime.block_on(available(&lab, plan(&[], false)));
             let unavailable = cannot.into_iter().map(|(planned, reason)| {
                 let test = Trial::test(planned.id(), move || Err(Failed::from(reason)));
                 test.with_ignored_flag(true)

@@ -128,7 +128,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         println!("no expectations for {version}: judged by promises alone");
     }
 
-    let (planned, unavailable) = available(&lab, planned);
+    let (planned, unavailable) = available(&lab, planned).await;
     let rounds = planned.into_iter().flat_map(|it| it.repeated(args.repeat));
     let planned: Vec<Planned> = rounds.collect();
     for (planned, reason) in &unavailable {

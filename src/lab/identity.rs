@@ -100,8 +100,8 @@ const KEYDB: &str = "probe";
 const PROXY: &str = "probe-proxy";
 
 impl Identity {
-    /// Starts one bare server of each kind, asks it, and removes it; also gives the commands that
-    /// scenarios need and the KeyDB does not have.
+    /// Starts one bare server of each kind, asks it, and removes it; also gives the commands and
+    /// options that scenarios need and the KeyDB does not have.
     ///
     /// # Errors
     /// A server does not start or answer, or it is not KeyDB.
@@ -201,7 +201,8 @@ async fn ask_keydb(
     Ok((identity, lacks))
 }
 
-/// The commands and settings that scenarios need and this server does not have.
+/// The commands and settings that scenarios need, and the options that their topologies name, which
+/// this server does not have.
 async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
     let needs = scenario::all().iter().flat_map(|scenario| scenario.needs);
     let mut lacks = BTreeSet::new();
@@ -212,17 +213,28 @@ async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
                 let rows: Vec<redis::Value> = client.query(&asked).await?;
                 matches!(rows[..], [redis::Value::Array(_)])
             }
-            Need::Setting(name) => {
-                let asked = redis::cmd("CONFIG").arg("GET").arg(*name).to_owned();
-                let pair: Vec<String> = client.query(&asked).await?;
-                !pair.is_empty()
-            }
+            Need::Setting(name) => has_option(client, name).await?,
         };
         if !has {
             lacks.insert(need.name().to_owned());
         }
     }
+    let planned = crate::check::plan(&[], true).into_iter();
+    let topologies = planned.filter_map(|it| (it.scenario.topology)(it.variant).ok());
+    let nodes = topologies.flat_map(|topology| topology.nodes);
+    let options = nodes.flat_map(|node| node.options.into_iter().map(|(name, _)| name));
+    for option in options.collect::<BTreeSet<_>>() {
+        if !has_option(client, &option).await? {
+            lacks.insert(option);
+        }
+    }
     Ok(lacks)
+}
+
+async fn has_option(client: &mut Client, name: &str) -> Result<bool, ClientError> {
+    let asked = redis::cmd("CONFIG").arg("GET").arg(name).to_owned();
+    let shown: Vec<redis::Value> = client.query(&asked).await?;
+    Ok(!shown.is_empty())
 }
 
 async fn ask_haproxy(

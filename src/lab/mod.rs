@@ -83,7 +83,8 @@ impl Lab {
         &self.passed_over
     }
 
-    /// The commands that scenarios need and the servers do not have, in capitals.
+    /// The commands (in capitals) and options (in small letters) that scenarios need and the servers do
+    /// not have.
     pub fn lacks(&self) -> &BTreeSet<String> {
         &self.lacks
     }

@@ -257,7 +257,7 @@ impl Node {
                 found.source,
                 began.elapsed().as_secs_f64()
             ));
-            if found.complete {
+            if found.complete || self.quirks.has(Quirk::RewindsOffset) && !aof {
                 let size = self.config.borrow().number("repl-backlog-size");
                 let (replid, offset) = (found.snapshot.replid, found.snapshot.offset);
                 *self.stream.borrow_mut() = Stream::new(replid, offset, size);
@@ -562,7 +562,8 @@ impl Node {
         if !self.quirks.has(Quirk::AofWithoutPeer) {
             self.append_to_aof(raw);
         }
-        if self.is_active() && !self.quirks.has(Quirk::ForwardsNothing) {
+        let forwards = !self.config.borrow().is_set("multi-master-no-forward");
+        if self.is_active() && forwards && !self.quirks.has(Quirk::ForwardsNothing) {
             self.feed(raw.clone());
         }
     }

@@ -117,6 +117,8 @@ quirks! {
     ForeignOffset = "foreign-offset", StuckLink, "restart from an older RDB re-uses the replication id (measured, 6.3.x)";
     /// A partial resync skips what was written while the link was down.
     SkipsBacklog = "skips-backlog", LostWrite, "silent loss after a partial resync (measured, 6.3.x)";
+    /// A node that returns from an older dump goes on in its old stream where that dump was made.
+    RewindsOffset = "rewinds-offset", LostWrite, "restart from an older RDB rewinds the offset under the old replication id (measured, 6.3.x)";
     /// Writes that a primary takes in its first half second go to nobody.
     EarlyWritesLost = "early-writes-lost", LostWrite, "no backlog before the first sync (measured, 6.3.0, 6.3.4)";
     /// A replica shows the replication id of the primary it followed first.

@@ -39,6 +39,12 @@ scenarios![
     mixed_traffic,
     echo_after_restart,
     health_checks,
+    removals_while_apart,
+    restart_while_cut,
+    one_way_partition,
+    rewound_offset,
+    stream_entries_cross,
+    mixed_versions,
 ];
 
 /// The scenario that follows a schedule of faults, which a run may replace by another.
@@ -63,7 +69,8 @@ pub struct Scenario {
     pub long: &'static [&'static str],
     /// The kinds of damage it looks for: the quirks of these classes are tried on it.
     pub damage: &'static [Class],
-    /// What not every machine has; where it is lacking the scenario is unavailable, not failed.
+    /// What not every machine has; where it is lacking the scenario is unavailable, not failed. So is
+    /// a variant whose topology names an option that the servers lack, or a release that is not here.
     pub needs: &'static [Need],
     /// In which order its cluster is started.
     pub order: Order,

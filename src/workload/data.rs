@@ -5,6 +5,25 @@ use crate::cluster::{Client, ClientError};
 /// How many keys [`write_mixed_data`] writes per unit of its count: seven kinds in two databases.
 pub const KEYS_PER_COUNT: u64 = 14;
 
+/// Keys that [`write_bulk`] writes, and bytes in each.
+const BULK: usize = 20;
+const BULK_BYTES: usize = 4 << 10;
+
+/// Writes more than the smallest backlog there is (`repl-backlog-size 16kb`) holds: who missed it
+/// has to resync in full. Keys begin with `prefix`.
+///
+/// # Errors
+/// The server does not answer or refuses.
+pub async fn write_bulk(client: &mut Client, prefix: &str) -> Result<(), ClientError> {
+    let value = "x".repeat(BULK_BYTES);
+    let mut pipe = redis::pipe();
+    for n in 0..BULK {
+        let key = format!("{prefix}:bulk:{n}");
+        pipe.cmd("SET").arg(key).arg(&value).ignore();
+    }
+    client.pipeline(&pipe).await
+}
+
 /// Writes keys of all types, with and without TTL, in databases 0 and 1, through one connection.
 /// Keys begin with `prefix`. Leaves the connection in database 0.
 ///

@@ -204,6 +204,7 @@ fn every_shipped_file_parses_and_names_what_exists() {
                     || scenario
                         .variants
                         .iter()
+                        .chain(scenario.long)
                         .any(|v| trial_id(scenario.name, v) == id)
             })
         };

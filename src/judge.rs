@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::history::{Fate, Saved};
+use crate::history::{Action, Fate, Saved};
 use crate::property::over_history::{
-    Fsync, Input, Judgement, Returns, exposures, judge_all, quiet,
+    Fsync, Input, Judgement, Returns, exposures, judge_all, messages, quiet,
 };
 use crate::topology::Persistence;
 
@@ -18,6 +18,14 @@ pub fn judge(saved: &Saved) -> Vec<Judgement> {
     });
     // A saved history holds the nodes' data once: whether it changes later is not asked.
     judgements.retain(|judgement| judgement.finding.check != quiet::NAME);
+    // Nor is it asked what nobody listened for.
+    let operations = &saved.history.operations;
+    if !operations
+        .iter()
+        .any(|operation| operation.action == Action::Subscribe)
+    {
+        judgements.retain(|judgement| judgement.finding.check != messages::NAME);
+    }
     judgements
 }
 

@@ -80,7 +80,8 @@ impl Lab {
         &self.passed_over
     }
 
-    /// The commands that scenarios need and the servers do not have, in capitals.
+    /// The commands that scenarios need or traffic sends, and that the servers do not have, in
+    /// capitals.
     pub fn lacks(&self) -> &BTreeSet<String> {
         &self.lacks
     }

@@ -4,7 +4,9 @@
 //! Clients that work on a primary have keys of their own, and what they share through the proxy
 //! commutes: nothing conflicts, so that everything has to come out right.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -17,7 +19,9 @@ use crate::model::Class;
 use crate::property::agreement;
 use crate::topology::{Topology, TopologyError};
 use crate::trial::Trial;
-use crate::workload::traffic::{Confirm, Contention, Kind, Mix, Plan, Route, Traffic};
+use crate::workload::traffic::{
+    Confirm, Contention, Kind, Mix, Plan, Route, Subscribers, Traffic,
+};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "mixed-traffic",
@@ -27,7 +31,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 9,
     variants: &["steady", "cut", "frozen", "pause", "sigkill"],
     long: &[],
-    damage: &[Class::DoubleApplication],
+    damage: &[Class::DoubleApplication, Class::Expiry, Class::Messages],
     needs: &[],
     order: Order::Staged,
     topology,
@@ -38,6 +42,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const MINIMUM_RATE: f64 = 20.0;
 /// How many operations of each traffic are acknowledged before the fault, while it lasts, and after.
 const ENOUGH: usize = 150;
+/// How long after the end of traffic no key that it set briefly may be anywhere: two seconds to live
+/// at most, and one within which a node ought to have seen that they are over.
+const BRIEF_LIFE_IS_OVER: Duration = Duration::from_millis(3_200);
 
 fn topology(_variant: &str) -> Result<Topology, TopologyError> {
     Topology::active_active().replicas(2).relayed().build()
@@ -50,6 +57,9 @@ const ALONE: &[Kind] = &[
     Kind::Delete,
     Kind::SetFor,
     Kind::GetMortal,
+    Kind::SetBriefly,
+    Kind::CutShort,
+    Kind::GetBrief,
     Kind::Increment,
     Kind::GetCounter,
     Kind::Append,
@@ -58,15 +68,22 @@ const ALONE: &[Kind] = &[
     Kind::Remove,
     Kind::PutField,
     Kind::Score,
+    Kind::Log,
+    Kind::Entries,
     Kind::SetAll,
+    Kind::ScriptSetAll,
     Kind::GetAll,
+    Kind::Publish,
 ];
 /// What clients may do on the same keys at the same time.
-const TOGETHER: &[Kind] = &[Kind::Increment, Kind::Add];
+const TOGETHER: &[Kind] = &[Kind::Increment, Kind::Add, Kind::Publish];
+/// What one client does on keys that others read elsewhere.
+const BRIEF: &[Kind] = &[Kind::SetBriefly, Kind::CutShort, Kind::GetBrief];
 
-/// The traffics: on each primary, and through the proxy.
-fn plans(seed: u64) -> Vec<Plan> {
-    let alike = |kinds: &[Kind]| Mix::new(kinds.iter().map(|kind| (*kind, 1)));
+/// The traffics: on each primary, through the proxy, and on the other primary and a replica of what
+/// soon expires; without what the servers lack.
+fn plans(seed: u64, lacks: &BTreeSet<String>) -> Vec<Plan> {
+    let alike = |kinds: &[Kind]| Mix::new(kinds.iter().map(|kind| (*kind, 1))).without(lacks);
     let on = |node: &str, number: u64| Plan {
         route: Route::Node(node.to_owned()),
         contention: Contention::Own(4),
@@ -79,18 +96,32 @@ fn plans(seed: u64) -> Vec<Plan> {
         confirm: Some(Confirm {
             every: 10,
             replicas: 1,
-            within: std::time::Duration::from_millis(500),
+            within: Duration::from_millis(500),
         }),
         ..Plan::new("shared", alike(TOGETHER))
     };
-    vec![on("primary1", 1), on("primary2", 2), shared]
+    let brief = |node: &str, kinds: &[Kind], number: u64| Plan {
+        clients: 1,
+        route: Route::Node(node.to_owned()),
+        seed: seed ^ number,
+        ..Plan::new("brief", alike(kinds))
+    };
+    vec![
+        on("primary1", 1),
+        on("primary2", 2),
+        shared,
+        brief("primary1", BRIEF, 4),
+        brief("primary2", &[Kind::GetBrief], 5),
+        brief("replica1", &[Kind::GetBrief], 6),
+    ]
 }
 
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let recording = Recording::new();
     let watch = Watch::start(cluster, &recording, INTERVAL);
-    let plans = plans(trial.seed());
+    let subscribers = Subscribers::start(cluster, &recording).await?;
+    let plans = plans(trial.seed(), cluster.lacks());
     let mut traffics = Vec::new();
     for plan in &plans {
         let traffic = Traffic::start(cluster, &recording, plan)?;
@@ -110,7 +141,11 @@ async fn run(trial: &Trial) -> Result<()> {
     for (_, traffic) in traffics.drain(..) {
         traffic.end().await?;
     }
+    let ended = Instant::now();
+    subscribers.end(cluster).await?;
     let agreed = agreement::check(trial, "agreement", 1).await;
+    // Time itself is what is waited for.
+    tokio::time::sleep_until((ended + BRIEF_LIFE_IS_OVER).into()).await;
     let finals = finals::collect(cluster).await?;
     watch.stop().await;
     let saved = Saved {

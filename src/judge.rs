@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::history::{Action, Fate, Saved};
+use crate::history::{Action, Fate, Moment, Saved};
 use crate::property::over_history::{
     Fsync, Input, Judgement, Returns, exposures, judge_all, messages, quiet,
 };
@@ -14,6 +14,10 @@ pub fn judge(saved: &Saved) -> Vec<Judgement> {
     let exposures = exposures(&saved.history, |node, _| returns(saved, node));
     let mut judgements = judge_all(Input {
         exposures: &exposures,
+        finals_from: match saved.finals_from {
+            Moment(0) => saved.history.length,
+            from => from,
+        },
         ..Input::new(&saved.history, &saved.finals)
     });
     // A saved history holds the nodes' data once: whether it changes later is not asked.

@@ -228,6 +228,7 @@ async fn what_was_seen_and_what_is_held_is_saved_and_read_back(
         schedule: String::new(),
         persistence: BTreeMap::new(),
         history: recording.finish(),
+        finals_from: Moment(0),
         finals,
     };
     let folder = tempfile::tempdir()?;

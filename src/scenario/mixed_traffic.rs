@@ -146,6 +146,7 @@ async fn run(trial: &Trial) -> Result<()> {
     let agreed = agreement::check(trial, "agreement", 1).await;
     // Time itself is what is waited for.
     tokio::time::sleep_until((ended + BRIEF_LIFE_IS_OVER).into()).await;
+    let finals_from = recording.now();
     let finals = finals::collect(cluster).await?;
     watch.stop().await;
     let saved = Saved {
@@ -154,6 +155,7 @@ async fn run(trial: &Trial) -> Result<()> {
         schedule: String::new(),
         persistence: cluster.persistence(),
         history: recording.finish(),
+        finals_from,
         finals,
     };
     // Kept before it is judged.

@@ -170,12 +170,12 @@ fn wrong(case: &Case<'_>, slot: usize, held: &Held, told: Told) -> Option<String
     };
     let tolerance = u64::try_from(case.input.ttl_tolerance.as_millis()).unwrap_or(u64::MAX);
     let operation = index.operation(last);
-    let read = case.input.finals_at.0;
+    let (from, read) = (case.input.finals_from.0, case.input.finals_at.0);
     let until = |from: u64| from.saturating_add(u64::from(ttl) * MILLISECOND);
     let least = until(operation.invoked.0).saturating_sub(read) / MILLISECOND;
-    let most = until(operation.completed.0).saturating_sub(read) / MILLISECOND;
+    let most = until(operation.completed.0).saturating_sub(from) / MILLISECOND;
     match held.ttl {
-        _ if until(operation.completed.0).saturating_add(tolerance * MILLISECOND) < read => {
+        _ if until(operation.completed.0).saturating_add(tolerance * MILLISECOND) < from => {
             let (value, told) = (shown(&held.content), index.told(last));
             Some(format!("is still {value}: its time ran out after {told}"))
         }

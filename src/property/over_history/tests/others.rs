@@ -802,3 +802,23 @@ fn a_life_may_end_with_its_node() {
     assert_says(&exposed("p1 pause 100-200 empty"), Broken, "");
     assert_says(&exposed("p2 killed 100-200 empty"), Broken, "");
 }
+
+#[test]
+fn a_reading_that_takes_long_is_no_difference() {
+    let operations = "p1 1-2 x SETPX 60000 v1.1; p1 9000-9001 y GET -> nil";
+    let (history, finals) = (
+        history(operations, ""),
+        finals("p1: x~59990=v1.1; p2: x~51500=v1.1"),
+    );
+    let of = |property, finals_from| {
+        let input = Input {
+            finals_from,
+            ..Input::new(&history, &finals)
+        };
+        judge(property, input).finding.verdict
+    };
+    for property in ["expires", "convergence"] {
+        assert_eq!(of(property, history.length), Broken, "{property}");
+        assert_eq!(of(property, Moment(10_000_000)), Holds, "{property}");
+    }
+}

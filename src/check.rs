@@ -252,7 +252,6 @@ async fn run(
             Ok(()) => {
                 let terms = Terms {
                     identity: lab.first_line(),
-                    lacks: lab.lacks().clone(),
                     schedule: lab.schedule().cloned(),
                     listener,
                 };

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::history::{Fate, Saved};
+use crate::history::{Action, Fate, Moment, Saved};
 use crate::property::over_history::{
-    Fsync, Input, Judgement, Returns, exposures, judge_all, quiet,
+    Fsync, Input, Judgement, Returns, exposures, judge_all, messages, quiet,
 };
 use crate::topology::Persistence;
 
@@ -14,10 +14,22 @@ pub fn judge(saved: &Saved) -> Vec<Judgement> {
     let exposures = exposures(&saved.history, |node, fault| returns(saved, node, fault));
     let mut judgements = judge_all(Input {
         exposures: &exposures,
+        finals_from: match saved.finals_from {
+            Moment(0) => saved.history.length,
+            from => from,
+        },
         ..Input::new(&saved.history, &saved.finals)
     });
     // A saved history holds the nodes' data once: whether it changes later is not asked.
     judgements.retain(|judgement| judgement.finding.check != quiet::NAME);
+    // Nor is it asked what nobody listened for.
+    let operations = &saved.history.operations;
+    if !operations
+        .iter()
+        .any(|operation| operation.action == Action::Subscribe)
+    {
+        judgements.retain(|judgement| judgement.finding.check != messages::NAME);
+    }
     judgements
 }
 

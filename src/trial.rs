@@ -1,6 +1,5 @@
 //! One scenario on one cluster: what it works with, and where it puts what it finds.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -99,8 +98,6 @@ pub struct Trial {
 pub(crate) struct Terms {
     /// What it runs against, as the first line of a run says it.
     pub(crate) identity: String,
-    /// Commands that the servers lack, in capitals.
-    pub(crate) lacks: BTreeSet<String>,
     /// What goes wrong when, instead of what the scenario itself has.
     pub(crate) schedule: Option<Schedule>,
     /// Who hears what it says before it is over.
@@ -136,11 +133,6 @@ impl Trial {
     /// What it runs against, as the first line of a run says it.
     pub fn identity(&self) -> &str {
         &self.terms.identity
-    }
-
-    /// The commands that the servers lack of those that scenarios need, in capitals.
-    pub fn lacks(&self) -> &BTreeSet<String> {
-        &self.terms.lacks
     }
 
     /// The schedule that the run asks for instead of the scenario's own.

@@ -5,16 +5,21 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use futures_util::future::BoxFuture;
 use keydb_harness::cluster::info::Info;
 use keydb_harness::cluster::{Cluster, Order, ready};
+use keydb_harness::history::{Finals, Recording};
 use keydb_harness::lab::Lab;
 use keydb_harness::property::agreement;
+use keydb_harness::property::over_history::{Case, Input, named};
 use keydb_harness::relay::mutation::{Change, Mutator, Rule};
 use keydb_harness::relay::{Direction, Relay};
 use keydb_harness::settings::Settings;
 use keydb_harness::topology::Topology;
+use keydb_harness::verdict::Verdict;
 use keydb_harness::wait::{DEADLINE, eventually, steadily};
+use keydb_harness::workload::traffic::{Kind, Mix, Plan, Route, Subscribers, Traffic};
 use libtest_mimic::{Arguments, Failed, Trial};
 use redis::cmd;
 
@@ -135,6 +140,30 @@ const ROWS: &[Row] = &[
     },
 ];
 
+/// One test on a lab.
+type Work = Box<dyn for<'a> FnOnce(&'a Lab) -> BoxFuture<'a, Result<()>> + Send>;
+
+/// What is done to every third message of a channel, and what is said of it then; nothing where the
+/// promise holds.
+const MESSAGES: &[(&str, Option<Change>, &str)] = &[
+    ("no PUBLISH that fits: all are heard", None, ""),
+    (
+        "every third PUBLISH dropped",
+        Some(Change::Drop),
+        "did not hear",
+    ),
+    (
+        "every third PUBLISH doubled",
+        Some(Change::Duplicate),
+        "for the second time",
+    ),
+    (
+        "every third PUBLISH after the next",
+        Some(Change::SwapWithNext),
+        "which came later",
+    ),
+];
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
@@ -151,19 +180,25 @@ fn main() -> ExitCode {
     }
     let absent = lab.is_err() && !settings.name_something();
     let lab: Arc<Result<Lab>> = Arc::new(lab);
-    let tests = ROWS
-        .iter()
-        .map(|row| {
-            let (runtime, lab) = (Arc::clone(&runtime), Arc::clone(&lab));
-            let test = Trial::test(row.name, move || match lab.as_ref() {
-                Ok(lab) => runtime
-                    .block_on(is_noticed(lab, row))
-                    .map_err(|error| Failed::from(format!("{error:#}"))),
-                Err(error) => Err(format!("{error:#}").into()),
-            });
-            test.with_ignored_flag(absent)
-        })
-        .collect();
+    let test = |name: &str, work: Work| {
+        let (runtime, lab) = (Arc::clone(&runtime), Arc::clone(&lab));
+        let test = Trial::test(name, move || match lab.as_ref() {
+            Ok(lab) => runtime
+                .block_on(work(lab))
+                .map_err(|error| Failed::from(format!("{error:#}"))),
+            Err(error) => Err(format!("{error:#}").into()),
+        });
+        test.with_ignored_flag(absent)
+    };
+    let writes = ROWS.iter().map(|row| -> Trial {
+        let work: Work = Box::new(move |lab| Box::pin(is_noticed(lab, row)));
+        test(row.name, work)
+    });
+    let messages = MESSAGES.iter().map(|(name, change, says)| -> Trial {
+        let work: Work = Box::new(move |lab| Box::pin(is_heard(lab, *change, says)));
+        test(name, work)
+    });
+    let tests = writes.chain(messages).collect();
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 
@@ -212,6 +247,46 @@ async fn is_noticed(lab: &Lab, row: &Row) -> Result<()> {
     let made = relay.connections().made;
     ensure!(made == connections, "the link was made anew");
     goes_on_when_made_anew(&cluster, relay, row, lab.identity().is_real()).await?;
+    ensure!(mutator.lost().is_none(), "lost: {:?}", mutator.lost());
+    cluster.close().await;
+    Ok(())
+}
+
+/// A relay that loses, doubles or swaps messages is heard of by who listens.
+async fn is_heard(lab: &Lab, change: Option<Change>, says: &str) -> Result<()> {
+    let topology = Topology::active_active()
+        .replicas(0)
+        .without_proxy()
+        .relayed()
+        .build()?;
+    let cluster = Cluster::start(&lab.impatient(CAP), topology, Order::AtOnce).await?;
+    let relay = cluster.link("primary2", "primary1")?;
+    let mutator = Mutator::new();
+    mutate(&cluster, relay, &mutator).await?;
+    let recording = Recording::new();
+    let subscribers = Subscribers::start(&cluster, &recording).await?;
+    let rule = |change| Rule::new(change).of("PUBLISH").on("heard:").every(3);
+    mutator.set(change.map(rule));
+    let plan = Plan {
+        clients: 1,
+        route: Route::Node("primary1".to_owned()),
+        ..Plan::new("heard", Mix::new([(Kind::Publish, 1)]))
+    };
+    let traffic = Traffic::start(&cluster, &recording, &plan)?;
+    traffic.more(&cluster, 40).await?;
+    traffic.end().await?;
+    subscribers.end(&cluster).await?;
+    let (history, finals) = (recording.finish(), Finals::default());
+    let case = Case::new(Input::new(&history, &finals));
+    let messages = named("messages").context("no such property")?;
+    let finding = (messages.judge)(&case).finding;
+    eprintln!("{}: {}", finding.verdict, finding.evidence);
+    let wanted = match change {
+        Some(_) => Verdict::Broken,
+        None => Verdict::Holds,
+    };
+    ensure!(finding.verdict == wanted, "{}", finding.evidence);
+    ensure!(finding.evidence.contains(says), "{}", finding.evidence);
     ensure!(mutator.lost().is_none(), "lost: {:?}", mutator.lost());
     cluster.close().await;
     Ok(())

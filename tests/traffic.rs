@@ -33,11 +33,7 @@ fn tally(history: &History) -> BTreeMap<String, usize> {
 
 /// A mix of all that the servers of the lab can do.
 fn all(cluster: &ReferenceCluster) -> Mix {
-    let mut lacks = cluster.lab().lacks().clone();
-    if cluster.lab().identity().keydb.model.is_some() {
-        lacks.extend(["EVAL", "XADD", "XRANGE", "PUBLISH"].map(str::to_owned));
-    }
-    Mix::everything().without(&lacks)
+    Mix::everything().without(cluster.lab().lacks())
 }
 
 #[rstest]
@@ -232,6 +228,7 @@ async fn what_was_seen_and_what_is_held_is_saved_and_read_back(
         schedule: String::new(),
         persistence: BTreeMap::new(),
         history: recording.finish(),
+        finals_from: Moment(0),
         finals,
     };
     let folder = tempfile::tempdir()?;

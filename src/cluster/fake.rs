@@ -1,5 +1,6 @@
 //! A cluster of servers that answer what a test wrote down, for trying what asks them.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -101,6 +102,7 @@ pub(crate) async fn cluster(nodes: Vec<(&str, Script)>) -> (Cluster, Vec<Shared>
             deadline: CAP,
             ..TestbedKind::Embedded.pace()
         },
+        lacks: BTreeSet::new(),
     };
     (cluster, scripts)
 }

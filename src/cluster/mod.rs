@@ -15,7 +15,7 @@ pub mod ready;
 pub mod role;
 mod start;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -39,6 +39,7 @@ pub struct Cluster {
     startup: Startup,
     site: Arc<dyn Site>,
     pace: Pace,
+    lacks: BTreeSet<String>,
     links: Links,
 }
 
@@ -51,6 +52,12 @@ impl Cluster {
     /// How long conditions on it are waited for.
     pub fn pace(&self) -> Pace {
         self.pace
+    }
+
+    /// The commands that scenarios need or traffic sends, and that its servers do not have, in
+    /// capitals.
+    pub fn lacks(&self) -> &BTreeSet<String> {
+        &self.lacks
     }
 
     /// How long its start took, by stage.

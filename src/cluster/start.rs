@@ -118,6 +118,7 @@ impl Cluster {
             startup: Startup::default(),
             site: Arc::clone(&site),
             pace: lab.pace(),
+            lacks: lab.lacks().clone(),
             links: Links::default(),
             topology,
         };

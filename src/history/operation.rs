@@ -164,6 +164,12 @@ pub enum Action {
     GetAll(Box<[Name]>),
     /// `PUBLISH` on the channel that `key` names.
     Publish(Token),
+    /// A subscription to the channels that `key` is a pattern of, from its confirmation until its
+    /// connection ended. Each is a client of its own.
+    Subscribe,
+    /// A message that the client's subscription heard on the channel that `key` names; the answer
+    /// is the message. No two of a client have the same time.
+    Hear,
 }
 
 /// What is known of an operation's effect.

@@ -37,6 +37,8 @@ pub struct Saved {
     pub persistence: BTreeMap<String, Persistence>,
     /// What happened.
     pub history: History,
+    /// When the nodes began to be asked what they hold; nothing where that was not recorded.
+    pub finals_from: Moment,
     /// What the nodes held at the end; none if they were not asked.
     pub finals: Finals,
 }
@@ -112,6 +114,8 @@ struct Header {
     schedule: String,
     #[serde(default)]
     persistence: BTreeMap<String, Persistence>,
+    #[serde(default)]
+    finals_from: Moment,
     length: Moment,
 }
 
@@ -165,6 +169,7 @@ impl Saved {
             identity: self.identity.clone(),
             schedule: self.schedule.clone(),
             persistence: self.persistence.clone(),
+            finals_from: self.finals_from,
             length: history.length,
         }))?;
         for name in history.names.texts() {
@@ -218,6 +223,7 @@ impl Saved {
         saved.identity = header.identity;
         saved.schedule = header.schedule;
         saved.persistence = header.persistence;
+        saved.finals_from = header.finals_from;
         saved.history.length = header.length;
         let mut counts = Counts::default();
         let mut node: Option<(String, NodeData)> = None;

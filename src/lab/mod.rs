@@ -83,8 +83,8 @@ impl Lab {
         &self.passed_over
     }
 
-    /// The commands (in capitals) and options (in small letters) that scenarios need and the servers do
-    /// not have.
+    /// The commands (in capitals) and options (in small letters) that scenarios need or traffic sends,
+    /// and that the servers do not have.
     pub fn lacks(&self) -> &BTreeSet<String> {
         &self.lacks
     }

@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
+use super::channels::listen;
 use super::node::Node;
 use super::replication::{Asking, attach};
 use super::resp;
@@ -70,6 +71,13 @@ async fn serve(node: &Rc<Node>, mut socket: TcpStream) {
                 resp::put_reply(&mut replies, &reply);
                 let _ = flush(node, &mut socket, &mut replies).await;
                 return;
+            }
+            Next::Listen => {
+                if flush(node, &mut socket, &mut replies).await.is_err()
+                    || !listen(node, &mut socket, &mut received, argv).await
+                {
+                    return;
+                }
             }
             Next::Follow { replid, offset } => {
                 if flush(node, &mut socket, &mut replies).await.is_err() {

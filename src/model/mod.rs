@@ -6,6 +6,7 @@
 //! is told to end. Lua, ACL users, streams, eviction, modules and TLS are left out: such commands
 //! get KeyDB's answer to an unknown command.
 
+mod channels;
 mod command;
 mod config;
 mod connection;

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
+use super::channels::{self, Channels};
 use super::config::Config;
 use super::connection;
 use super::keyspace::{Keyspace, Write};
@@ -37,6 +38,7 @@ pub(super) struct Node {
     pub(super) run_id: String,
     pub(super) started: Instant,
     pub(super) keyspace: RefCell<Keyspace>,
+    pub(super) channels: RefCell<Channels>,
     pub(super) clock: RefCell<Clock>,
     pub(super) stream: RefCell<Stream>,
     pub(super) masters: RefCell<Vec<Rc<Master>>>,
@@ -194,6 +196,7 @@ impl Node {
             run_id: new_replid(),
             started: Instant::now(),
             keyspace: RefCell::default(),
+            channels: RefCell::default(),
             clock: RefCell::default(),
             stream: RefCell::new(stream),
             masters: RefCell::new(masters),
@@ -517,13 +520,17 @@ impl Node {
         if echo && !self.quirks.has(Quirk::EchoesCount) {
             return;
         }
-        let mut new = false;
+        let (mut new, mut written) = (false, false);
         let mut keyspace = self.keyspace.borrow_mut();
         for (mut database, key, mut write) in envelope.writes {
             self.clock.borrow_mut().saw(write.stamp.mvcc);
             if echo {
                 // Only with the quirk: no longer known as its own.
                 write.stamp.origin.0 ^= 1;
+            }
+            if channels::is_message(&write) {
+                new |= channels::hear(self, &write);
+                continue;
             }
             if self.quirks.has(Quirk::WrongDatabase) {
                 database = 0;
@@ -553,13 +560,14 @@ impl Node {
                 again.stamp.origin.0 ^= 1;
                 keyspace.insert(database, &key, again);
             }
-            new |= keyspace.insert(database, &key, write);
+            written |= keyspace.insert(database, &key, write);
         }
         drop(keyspace);
-        if !new {
+        if !new && !written {
             return;
         }
-        if !self.quirks.has(Quirk::AofWithoutPeer) {
+        // Messages are not kept.
+        if written && !self.quirks.has(Quirk::AofWithoutPeer) {
             self.append_to_aof(raw);
         }
         let forwards = !self.config.borrow().is_set("multi-master-no-forward");

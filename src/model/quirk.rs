@@ -34,6 +34,8 @@ pub enum Class {
     ReadOnlyViolation,
     /// A restart loses or invents data.
     Persistence,
+    /// A message of a channel is lost, or heard more than once.
+    Messages,
     /// Right, but far too late.
     Performance,
 }
@@ -53,6 +55,7 @@ impl fmt::Display for Class {
             Self::DoubleApplication => "double application",
             Self::ReadOnlyViolation => "read-only violation",
             Self::Persistence => "persistence",
+            Self::Messages => "messages",
             Self::Performance => "performance",
         })
     }
@@ -187,6 +190,12 @@ quirks! {
     PongWhileLoading = "pong-while-loading", WrongInfo, "PING is answered +PONG while loading (measured, all versions)";
     /// A replica shows an offset in its primary's stream that stands still.
     FrozenReplicaOffset = "frozen-replica-offset", WrongInfo, "replica offsets that do not move in INFO: #224";
+    /// A key with less than five seconds to live is gone on other nodes after half of them.
+    ExpiresEarlyElsewhere = "expires-early-elsewhere", Expiry, "a time to live travels as a time of day, which a clock that is ahead reaches early (read in the source)";
+    /// One message in ten is heard on the node that it was published on, and nowhere else.
+    MessagesLost = "messages-lost", Messages, "what is published while a link is down is lost (read in the source, up to 6.2.2)";
+    /// A node that lost its peer once hears every message of another node twice.
+    MessagesTwiceAfterLoss = "messages-twice-after-loss", Messages, "commands come back to their origin, PUBLISH among them: #347";
 }
 
 /// A name that is no quirk.

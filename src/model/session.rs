@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use redis_protocol::resp2::types::BytesFrame;
 
+use super::channels;
 use super::command::{self, Command, Refusal, View};
 use super::introspection as server;
 use super::keyspace::{DATABASES, Write};
@@ -22,6 +23,8 @@ pub(super) enum Next {
     Silence,
     /// The connection ends behind this reply.
     Close(BytesFrame),
+    /// The connection listens to channels from this command on.
+    Listen,
     /// The connection becomes a replication link.
     Follow {
         replid: String,
@@ -199,6 +202,9 @@ impl Session {
             }
             "AUTH" => self.authenticate(node, argv),
             "SELECT" => self.select(&argv[1]),
+            "SUBSCRIBE" | "PSUBSCRIBE" => return Next::Listen,
+            "UNSUBSCRIBE" | "PUNSUBSCRIBE" => channels::listens_to_nothing(name, argv),
+            "PUBLISH" => channels::publish(node, argv),
             "PSYNC" => return server::psync(node, argv),
             "REPLCONF" => return server::replconf(node, self, argv),
             _ => server::run(node, self, name, argv).await,

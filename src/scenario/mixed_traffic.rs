@@ -4,7 +4,7 @@
 //! Clients that work on a primary have keys of their own, and what they share through the proxy
 //! commutes: nothing conflicts, so that everything has to come out right.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -17,7 +17,9 @@ use crate::property::agreement;
 use crate::schedule::{Draw, Schedule, Stage, perform};
 use crate::topology::{Persistence, Topology, TopologyError};
 use crate::trial::Trial;
-use crate::workload::traffic::{Confirm, Contention, Kind, Mix, Plan, Route, Traffic};
+use crate::workload::traffic::{
+    Confirm, Contention, Kind, Mix, Plan, Route, Subscribers, Traffic,
+};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "mixed-traffic",
@@ -39,7 +41,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
         "replicas-move",
     ],
     long: &["random-minute", "random-ten-minutes"],
-    damage: &[Class::DoubleApplication],
+    damage: &[Class::DoubleApplication, Class::Expiry, Class::Messages],
     needs: &[],
     order: Order::Staged,
     topology,
@@ -50,6 +52,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 const MINIMUM_RATE: f64 = 20.0;
 /// How many operations of each traffic are acknowledged when all that goes wrong has gone wrong.
 const ENOUGH: usize = 150;
+/// How long after the end of traffic no key that it set briefly may be anywhere: two seconds to live
+/// at most, and one within which a node ought to have seen that they are over.
+const BRIEF_LIFE_IS_OVER: Duration = Duration::from_millis(3_200);
 
 /// What a variant is.
 struct Row {
@@ -160,6 +165,8 @@ fn topology(variant: &str) -> Result<Topology, TopologyError> {
     let row = row(variant);
     let topology = Topology::active_active()
         .replicas(2)
+        // Whatever a machine makes of a while without a link: the rest can be caught up with.
+        .option("repl-backlog-size", "64mb")
         .persistence(row.persistence);
     match row.plan {
         Faults::Steps(_) => topology.relayed().build(),
@@ -191,6 +198,9 @@ const ALONE: &[Kind] = &[
     Kind::Delete,
     Kind::SetFor,
     Kind::GetMortal,
+    Kind::SetBriefly,
+    Kind::CutShort,
+    Kind::GetBrief,
     Kind::Increment,
     Kind::GetCounter,
     Kind::Append,
@@ -199,16 +209,23 @@ const ALONE: &[Kind] = &[
     Kind::Remove,
     Kind::PutField,
     Kind::Score,
+    Kind::Log,
+    Kind::Entries,
     Kind::SetAll,
+    Kind::ScriptSetAll,
     Kind::GetAll,
+    Kind::Publish,
 ];
 /// What clients may do on the same keys at the same time.
-const TOGETHER: &[Kind] = &[Kind::Increment, Kind::Add];
+const TOGETHER: &[Kind] = &[Kind::Increment, Kind::Add, Kind::Publish];
+/// What one client does on keys that others read elsewhere.
+const BRIEF: &[Kind] = &[Kind::SetBriefly, Kind::CutShort, Kind::GetBrief];
 
-/// The traffics: on each primary, and through the proxy.
+/// The traffics: on each primary, through the proxy, and on the other primary and a replica of what
+/// soon expires; without what the servers lack.
 fn plans(trial: &Trial) -> Vec<Plan> {
-    let seed = trial.seed();
-    let alike = |kinds: &[Kind]| Mix::new(kinds.iter().map(|kind| (*kind, 1)));
+    let (seed, lacks) = (trial.seed(), trial.cluster().lacks());
+    let alike = |kinds: &[Kind]| Mix::new(kinds.iter().map(|kind| (*kind, 1))).without(lacks);
     let on = |node: &str, number: u64| Plan {
         route: Route::Node(node.to_owned()),
         contention: Contention::Own(4),
@@ -225,7 +242,20 @@ fn plans(trial: &Trial) -> Vec<Plan> {
         }),
         ..Plan::new("shared", alike(TOGETHER))
     };
-    let mut plans = vec![on("primary1", 1), on("primary2", 2), shared];
+    let brief = |node: &str, kinds: &[Kind], number: u64| Plan {
+        clients: 1,
+        route: Route::Node(node.to_owned()),
+        seed: seed ^ number,
+        ..Plan::new("brief", alike(kinds))
+    };
+    let mut plans = vec![
+        on("primary1", 1),
+        on("primary2", 2),
+        shared,
+        brief("primary1", BRIEF, 4),
+        brief("primary2", &[Kind::GetBrief], 5),
+        brief("replica1", &[Kind::GetBrief], 6),
+    ];
     if matches!(row(trial.variant()).plan, Faults::Drawn(_)) {
         for plan in &mut plans {
             plan.pace = LEISURE;
@@ -240,6 +270,7 @@ async fn run(trial: &Trial) -> Result<()> {
     trial.announce(schedule.to_string());
     let recording = Recording::new();
     let watch = Watch::start(cluster, &recording, INTERVAL);
+    let subscribers = Subscribers::start(cluster, &recording).await?;
     let plans = plans(trial);
     let mut traffics = Vec::new();
     for plan in &plans {
@@ -261,7 +292,12 @@ async fn run(trial: &Trial) -> Result<()> {
     for (_, traffic) in traffics.drain(..) {
         traffic.end().await?;
     }
+    let ended = Instant::now();
+    subscribers.end(cluster).await?;
     let agreed = agreement::check(trial, "agreement", 1).await;
+    // Time itself is what is waited for.
+    tokio::time::sleep_until((ended + BRIEF_LIFE_IS_OVER).into()).await;
+    let finals_from = recording.now();
     let finals = finals::collect(cluster).await?;
     watch.stop().await;
     let saved = Saved {
@@ -270,6 +306,7 @@ async fn run(trial: &Trial) -> Result<()> {
         schedule: schedule.to_string(),
         persistence: cluster.persistence(),
         history: recording.finish(),
+        finals_from,
         finals,
     };
     // Kept before it is judged.

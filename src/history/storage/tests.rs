@@ -145,6 +145,7 @@ fn saved() -> impl Strategy<Value = Saved> {
                 identity: text.clone(),
                 schedule: text,
                 persistence: BTreeMap::from([("primary1".to_owned(), Persistence::Aof)]),
+                finals_from: Moment(7),
                 history,
                 finals,
             }

@@ -2,7 +2,7 @@
 //! byte, `[]` none, and a `[` that is never closed ends with the pattern.
 
 /// Whether all of `text` matches.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(in crate::model) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut position) = (0, 0);
     // Where to go on after the last star, should the rest not match: a star that matched too little.
     let mut retry: Option<(usize, usize)> = None;

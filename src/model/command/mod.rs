@@ -32,6 +32,7 @@ use bytes::Bytes;
 use redis_protocol::resp2::types::BytesFrame;
 
 use super::object::Slot;
+pub(super) use glob::matches;
 pub(super) use several::View;
 
 /// An error reply, with its code word: `WRONGTYPE …`, `ERR …`.

@@ -7,6 +7,7 @@ use crate::model::keyspace::Write;
 use crate::model::node::Node;
 use crate::model::object::Data;
 use crate::model::quirk::Quirk;
+use crate::model::stamp::now_millis;
 
 const COUNTS: &[&str] = &["INCR", "INCRBY", "DECR", "DECRBY"];
 const APPENDS: &[&str] = &["RPUSH", "LPUSH", "APPEND"];
@@ -26,6 +27,12 @@ pub(in crate::model) fn altered(node: &Node, envelope: &Envelope) -> Option<Enve
         if has(Quirk::TtlLost) && is_a(write, &["SET"]) {
             write.argv.truncate(3);
         }
+        if has(Quirk::ExpiresEarlyElsewhere)
+            && is_a(write, &["SET", "PEXPIREAT"])
+            && let Some(time) = write.argv.last_mut()
+        {
+            halve(time);
+        }
         if has(Quirk::OldTtlStays) && is_a(write, &["SET"]) && write.argv.len() == 3 {
             write.argv.push(Bytes::from_static(b"KEEPTTL"));
         }
@@ -37,6 +44,19 @@ pub(in crate::model) fn altered(node: &Node, envelope: &Envelope) -> Option<Enve
         }
     }
     (altered != *envelope).then_some(altered)
+}
+
+/// Brings a time that is less than five seconds away half as near; anything else is left alone.
+fn halve(time: &mut Bytes) {
+    let now = now_millis();
+    let until = std::str::from_utf8(time)
+        .ok()
+        .and_then(|time| time.parse::<u64>().ok());
+    if let Some(left) = until.and_then(|until| until.checked_sub(now))
+        && left < 5_000
+    {
+        *time = (now + left / 2).to_string().into();
+    }
 }
 
 /// Whether it removes a key.

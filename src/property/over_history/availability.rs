@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::breach::Breaches;
 use super::input::Case;
 use super::judgement::{Gathered, Judgement, measure};
-use crate::history::{Moment, Name, Operation, Outcome};
+use crate::history::{Action, Moment, Name, Operation, Outcome};
 
 /// What is promised.
 pub const PROMISE: &str = "clients of the proxy are answered";
@@ -36,6 +36,11 @@ impl Gap {
     }
 }
 
+/// Whether it is something that a client only listened to.
+fn heard(action: &Action) -> bool {
+    matches!(action, Action::Subscribe | Action::Hear)
+}
+
 /// Judges it.
 pub fn judge(case: &Case<'_>) -> Judgement {
     let history = case.input.history;
@@ -43,7 +48,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         history
             .operations
             .iter()
-            .filter(|operation| operation.proxied)
+            .filter(|operation| operation.proxied && !heard(&operation.action))
     };
     let first = through()
         .map(|operation| operation.invoked)

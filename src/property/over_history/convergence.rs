@@ -45,9 +45,12 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     .concluded(case)
 }
 
-/// Whether two nodes hold the same of a key. One that is about to expire may be gone on one.
+/// Whether two nodes hold the same of a key. One that is about to expire may be gone on one. What
+/// is left of a life is less by the time that passed between the nodes' answers.
 fn alike(case: &Case<'_>, one: Option<&Held>, other: Option<&Held>) -> bool {
-    let tolerance = u64::try_from(case.input.ttl_tolerance.as_millis()).unwrap_or(u64::MAX);
+    let reading = case.input.finals_at.since(case.input.finals_from);
+    let tolerance = case.input.ttl_tolerance + reading;
+    let tolerance = u64::try_from(tolerance.as_millis()).unwrap_or(u64::MAX);
     match (one, other) {
         (None, None) => true,
         (Some(one), Some(other)) => {

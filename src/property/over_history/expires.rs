@@ -7,11 +7,16 @@
 //!
 //! `expires=` of `INFO keyspace` counts besides: a time to live that no key shows is invented too.
 //! Keys that expired without ever having a time to live are lost: `acknowledged`.
+//!
+//! Reads count too: a key that a node showed is there until its time is over, and no read shows it
+//! afterwards. Each node ends a life by its own clock, and goes by what it has heard: only what
+//! surely had reached a node, and only what is surely over everywhere, is held against a read.
 
 use super::breach::Breaches;
 use super::index::{Effect, Standing, effect};
 use super::input::Case;
 use super::judgement::{Gathered, Judgement};
+use super::lives;
 use super::register::shown;
 use crate::history::{Content, Held, Token};
 
@@ -34,11 +39,14 @@ struct Told {
 pub fn judge(case: &Case<'_>) -> Judgement {
     let index = &case.index;
     let mut breaches = Breaches::default();
-    let mut n = 0;
+    let (mut n, mut reads) = (0, 0);
     // By node and database: keys that show a time to live, and those that may have one unseen.
     let mut shown = vec![[Count::default(); 256]; index.nodes.len()];
     for slot in 0..index.slots.len() {
         let told = told(case, slot);
+        if told.given > 0 {
+            reads += lives::judge(case, slot, &mut breaches);
+        }
         n += usize::from(index.slots[slot].name.is_some() && !index.nodes.is_empty());
         let database = usize::from(index.slots[slot].database);
         for (node, held) in index.held(slot).iter().enumerate() {
@@ -73,7 +81,10 @@ pub fn judge(case: &Case<'_>) -> Judgement {
         what: "keys",
         n,
         breaches,
-        note: String::new(),
+        note: match reads {
+            0 => String::new(),
+            _ => format!("{reads} reads showed that a life lasted or was over"),
+        },
         measures: Vec::new(),
     }
     .concluded(case)
@@ -159,12 +170,12 @@ fn wrong(case: &Case<'_>, slot: usize, held: &Held, told: Told) -> Option<String
     };
     let tolerance = u64::try_from(case.input.ttl_tolerance.as_millis()).unwrap_or(u64::MAX);
     let operation = index.operation(last);
-    let read = case.input.finals_at.0;
+    let (from, read) = (case.input.finals_from.0, case.input.finals_at.0);
     let until = |from: u64| from.saturating_add(u64::from(ttl) * MILLISECOND);
     let least = until(operation.invoked.0).saturating_sub(read) / MILLISECOND;
-    let most = until(operation.completed.0).saturating_sub(read) / MILLISECOND;
+    let most = until(operation.completed.0).saturating_sub(from) / MILLISECOND;
     match held.ttl {
-        _ if until(operation.completed.0).saturating_add(tolerance * MILLISECOND) < read => {
+        _ if until(operation.completed.0).saturating_add(tolerance * MILLISECOND) < from => {
             let (value, told) = (shown(&held.content), index.told(last));
             Some(format!("is still {value}: its time ran out after {told}"))
         }

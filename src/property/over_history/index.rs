@@ -90,7 +90,9 @@ pub(super) fn effect(operation: &Operation) -> Effect {
         | Action::Ranking
         | Action::Entries
         | Action::GetAll(_)
-        | Action::Publish(_) => Effect::Read,
+        | Action::Publish(_)
+        | Action::Subscribe
+        | Action::Hear => Effect::Read,
     }
 }
 
@@ -115,7 +117,9 @@ fn kind(action: &Action) -> Kind {
         | Action::Ranking
         | Action::Entries
         | Action::GetAll(_)
-        | Action::Publish(_) => Kind::Unwritten,
+        | Action::Publish(_)
+        | Action::Subscribe
+        | Action::Hear => Kind::Unwritten,
     }
 }
 
@@ -136,13 +140,21 @@ pub(super) fn brings(action: &Action) -> Option<Token> {
     }
 }
 
+/// Whether the key of such an operation is no key, but a channel or a pattern of some.
+pub(super) fn of_a_channel(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Publish(_) | Action::Subscribe | Action::Hear
+    )
+}
+
 /// The keys that an operation touches; channels are none.
 pub(super) fn touched(operation: &Operation) -> impl Iterator<Item = Name> + '_ {
     let others: &[Name] = match &operation.action {
         Action::SetAll(keys, _) | Action::ScriptSetAll(keys, _) | Action::GetAll(keys) => keys,
         _ => &[],
     };
-    let own = (!matches!(operation.action, Action::Publish(_))).then_some(operation.key);
+    let own = (!of_a_channel(&operation.action)).then_some(operation.key);
     let others = others.iter().copied().filter(move |key| Some(*key) != own);
     own.into_iter().chain(others)
 }
@@ -447,6 +459,8 @@ fn command(operation: &Operation) -> String {
         Action::ScriptSetAll(keys, token) => format!("script of {} SETs to {token}", keys.len()),
         Action::GetAll(keys) => format!("MGET of {}", keys.len()),
         Action::Publish(token) => format!("PUBLISH {token}"),
+        Action::Subscribe => "PSUBSCRIBE".to_owned(),
+        Action::Hear => "message".to_owned(),
         Action::Get => "GET".to_owned(),
         Action::List => "LRANGE".to_owned(),
         Action::Members => "SMEMBERS".to_owned(),

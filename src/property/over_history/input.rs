@@ -49,6 +49,9 @@ pub struct Input<'a> {
     pub finals: &'a Finals,
     /// What they held some time after that, if they were asked twice.
     pub later: Option<&'a Finals>,
+    /// When the reading of `finals` began: the end of the history, if not told. It takes seconds
+    /// where there is much to read, or a machine has much to do.
+    pub finals_from: Moment,
     /// When `finals` were read: the end of the history, if not told.
     pub finals_at: Moment,
     /// What befell nodes that acknowledged writes.
@@ -72,6 +75,7 @@ impl<'a> Input<'a> {
             history,
             finals,
             later: None,
+            finals_from: history.length,
             finals_at: history.length,
             exposures: &[],
             crossings: &[],

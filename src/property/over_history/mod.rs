@@ -12,6 +12,7 @@ mod exposure;
 mod index;
 mod input;
 mod judgement;
+mod lives;
 mod reading;
 mod register;
 pub mod trace;
@@ -55,6 +56,7 @@ properties! {
     exactly_once "exactly-once",
     transactions "transactions",
     reads "reads",
+    messages "messages",
     availability "availability",
     topology_states "topology-states",
     quiet "quiet",

@@ -1,6 +1,7 @@
 //! One client: draws operations, sends them, and records what came of each.
 
 use std::collections::VecDeque;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,11 +12,11 @@ use redis_protocol::resp2::decode::decode_range;
 use redis_protocol::resp2::types::RangeFrame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
 
 use super::Confirm;
 use super::keys::Keys;
-use super::mix::{FIELDS, Kind, LONG_LIFE, Mix};
+use super::mix::{BRIEF_LIFE, CUT_SHORT, FIELDS, Kind, LONG_LIFE, Mix};
 use super::whereabouts::Whereabouts;
 use super::wire::{Outgoing, outcome};
 use crate::history::{Action, Fate, Moment, Name, Operation, Outcome, Record, Recording, Token};
@@ -81,12 +82,24 @@ struct Connection {
     read: Vec<u8>,
 }
 
+/// Comes to an end at a time. The timer is one for all that a client waits for: it is set anew
+/// when it rings too early, and not for each answer that comes before.
+async fn passes(mut timer: Pin<&mut Sleep>, until: Instant) {
+    while Instant::now() < until {
+        if timer.is_elapsed() {
+            timer.as_mut().reset(until);
+        }
+        timer.as_mut().await;
+    }
+}
+
 impl Worker {
     /// Works until it is told to stop; gives what it recorded.
     pub(super) async fn run(mut self) -> Record {
         let mut connection: Option<Connection> = None;
         let mut pending: VecDeque<Pending> = VecDeque::new();
         let mut out = Outgoing::default();
+        let mut timer = pin!(sleep(self.patience));
         while !self.shared.stopping.load(Ordering::Relaxed) {
             let Some(live) = &mut connection else {
                 let invoked = self.recording.now();
@@ -107,18 +120,17 @@ impl Worker {
                     return self.record;
                 }
             }
-            let patience = self.patience;
-            let exchanged = timeout(patience, self.exchange(live, &out.bytes, &mut pending)).await;
+            let until = Instant::now() + self.patience;
+            let exchanged = tokio::select! {
+                biased;
+                done = self.exchange(live, &out.bytes, &mut pending) => done,
+                () = passes(timer.as_mut(), until) => Err("no answer in time".to_owned()),
+            };
             let node = live.node;
             let refused = match exchanged {
-                Ok(Ok(refused)) => refused,
-                Ok(Err(why)) => {
+                Ok(refused) => refused,
+                Err(why) => {
                     self.gave_up(&mut pending, node, &why);
-                    connection = None;
-                    true
-                }
-                Err(_) => {
-                    self.gave_up(&mut pending, node, "no answer in time");
                     connection = None;
                     true
                 }
@@ -175,9 +187,16 @@ impl Worker {
         match kind {
             Kind::Set => Action::Set(self.token()),
             Kind::SetFor => Action::SetFor(self.token(), LONG_LIFE),
-            Kind::Get | Kind::GetMortal | Kind::GetCounter | Kind::GetAppends => Action::Get,
+            Kind::SetBriefly => {
+                let life = self.rng.random_range(BRIEF_LIFE);
+                Action::SetFor(self.token(), life)
+            }
+            Kind::Get | Kind::GetMortal | Kind::GetBrief | Kind::GetCounter | Kind::GetAppends => {
+                Action::Get
+            }
             Kind::Delete => Action::Delete,
             Kind::Expire => Action::Expire(LONG_LIFE),
+            Kind::CutShort => Action::Expire(self.rng.random_range(CUT_SHORT)),
             Kind::Increment => Action::Increment(1),
             Kind::Append => Action::Append(self.token()),
             Kind::Push => Action::Push(self.token()),

@@ -1,6 +1,7 @@
 //! The keys of one client, with their numbers in the recording's table.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use rand::{Rng, RngExt};
 
@@ -11,7 +12,7 @@ use crate::history::{Name, Recording, Token};
 #[derive(Debug, Clone)]
 pub(super) struct Key {
     pub(super) name: Name,
-    pub(super) text: String,
+    pub(super) text: Arc<str>,
 }
 
 /// The keys that a client chooses from. Their names: `prefix:family:…`.
@@ -71,7 +72,7 @@ impl Keys {
         let text = format!("{}:{family}:{}{number}", self.prefix, self.owner);
         let key = |text: String| Key {
             name: self.recording.name(&text),
-            text,
+            text: text.into(),
         };
         if family == "group" {
             let others: Vec<Key> = (1..GROUP).map(|n| key(format!("{text}:{n}"))).collect();

@@ -1,6 +1,7 @@
 //! What the clients of a traffic do, as data: kinds of operations with weights, and which keys.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use rand::{Rng, RngExt};
 
@@ -12,6 +13,10 @@ pub(super) const GROUP: usize = 3;
 pub(super) const FIELDS: u16 = 4;
 /// Milliseconds that mortal keys live: longer than any run, so that one that is gone was lost.
 pub(super) const LONG_LIFE: u32 = 3_600_000;
+/// Milliseconds that brief keys live, at least and at most: their time is over within the run.
+pub(super) const BRIEF_LIFE: RangeInclusive<u32> = 200..=2000;
+/// Milliseconds that are left of a brief key's life when it is cut short.
+pub(super) const CUT_SHORT: RangeInclusive<u32> = 50..=400;
 
 /// A kind of operation on a family of keys: each family holds one type, so that no operation is
 /// refused for the type of its key.
@@ -29,6 +34,12 @@ pub enum Kind {
     Expire,
     /// `GET` of a key with a time to live.
     GetMortal,
+    /// `SET … PX` of a key that expires within the run.
+    SetBriefly,
+    /// `PEXPIRE` of such a key, which mostly cuts its life short.
+    CutShort,
+    /// `GET` of such a key.
+    GetBrief,
     /// `INCRBY 1` of a counter.
     Increment,
     /// `GET` of a counter.
@@ -71,13 +82,16 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Set,
         Self::Get,
         Self::Delete,
         Self::SetFor,
         Self::Expire,
         Self::GetMortal,
+        Self::SetBriefly,
+        Self::CutShort,
+        Self::GetBrief,
         Self::Increment,
         Self::GetCounter,
         Self::Append,
@@ -104,6 +118,7 @@ impl Kind {
         match self {
             Self::Set | Self::Get | Self::Delete => "register",
             Self::SetFor | Self::Expire | Self::GetMortal => "mortal",
+            Self::SetBriefly | Self::CutShort | Self::GetBrief => "brief",
             Self::Increment | Self::GetCounter => "counter",
             Self::Append | Self::GetAppends => "appends",
             Self::Push | Self::List => "list",
@@ -119,10 +134,12 @@ impl Kind {
     /// The command that a server must have for it.
     pub fn command(self) -> &'static str {
         match self {
-            Self::Set | Self::SetFor => "SET",
-            Self::Get | Self::GetMortal | Self::GetCounter | Self::GetAppends => "GET",
+            Self::Set | Self::SetFor | Self::SetBriefly => "SET",
+            Self::Get | Self::GetMortal | Self::GetBrief | Self::GetCounter | Self::GetAppends => {
+                "GET"
+            }
             Self::Delete => "DEL",
-            Self::Expire => "PEXPIRE",
+            Self::Expire | Self::CutShort => "PEXPIRE",
             Self::Increment => "INCRBY",
             Self::Append => "APPEND",
             Self::Push => "RPUSH",
@@ -149,6 +166,7 @@ impl Kind {
             self,
             Self::Get
                 | Self::GetMortal
+                | Self::GetBrief
                 | Self::GetCounter
                 | Self::GetAppends
                 | Self::List
@@ -168,13 +186,16 @@ impl Kind {
             Action::Get => match family {
                 "register" => Self::Get,
                 "mortal" => Self::GetMortal,
+                "brief" => Self::GetBrief,
                 "counter" => Self::GetCounter,
                 "appends" => Self::GetAppends,
                 _ => return None,
             },
             Action::Set(_) => Self::Set,
+            Action::SetFor(..) if family == "brief" => Self::SetBriefly,
             Action::SetFor(..) => Self::SetFor,
             Action::Delete => Self::Delete,
+            Action::Expire(_) if family == "brief" => Self::CutShort,
             Action::Expire(_) => Self::Expire,
             Action::Increment(_) => Self::Increment,
             Action::Append(_) => Self::Append,
@@ -193,6 +214,7 @@ impl Kind {
             Action::ScriptSetAll(..) => Self::ScriptSetAll,
             Action::GetAll(_) => Self::GetAll,
             Action::Publish(_) => Self::Publish,
+            Action::Subscribe | Action::Hear => return None,
         })
     }
 }

@@ -9,10 +9,12 @@ mod client;
 mod keys;
 mod mix;
 mod refusal;
+mod subscribers;
 mod whereabouts;
 mod wire;
 
 pub use mix::{Contention, Kind, Mix};
+pub use subscribers::Subscribers;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -118,10 +120,13 @@ impl Plan {
             if !key.starts_with(&beginning) {
                 continue;
             }
+            let Some(kind) = Kind::of(&operation.action, key) else {
+                continue;
+            };
             first = Some(first.map_or(operation.invoked, |first| first.min(operation.invoked)));
             if operation.outcome.fate() == Fate::Ok {
                 before += u32::from(operation.completed < fault);
-                seen.extend(Kind::of(&operation.action, key));
+                seen.insert(kind);
             }
         }
         let seconds = first.map_or(0.0, |first| fault.since(first).as_secs_f64());

@@ -1,8 +1,5 @@
 //! Operations as RESP commands, and replies as outcomes.
 
-use std::fmt::{Display, Write as _};
-use std::io::Write as _;
-
 use redis_protocol::resp2::types::RangeFrame;
 
 use super::keys::Key;
@@ -12,38 +9,119 @@ use crate::history::{Action, Name, Outcome, Reply, Token};
 /// Sets every key to the value.
 const SCRIPT: &str = "for _, key in ipairs(KEYS) do redis.call('SET', key, ARGV[1]) end return 1";
 
-/// Commands on their way out.
+/// Commands on their way out. Written by hand: this is done for every operation.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
     pub(super) bytes: Vec<u8>,
-    /// One word that is no text of its own.
-    word: String,
+}
+
+/// A word that is made up of letters and numbers, as it is written.
+#[derive(Debug)]
+struct Made {
+    bytes: [u8; Self::LONGEST],
+    length: usize,
+}
+
+impl Made {
+    /// Three letters and two numbers.
+    const LONGEST: usize = 3 + 2 * 20;
+
+    fn new() -> Self {
+        Self {
+            bytes: [0; Self::LONGEST],
+            length: 0,
+        }
+    }
+
+    fn letter(mut self, letter: u8) -> Self {
+        self.bytes[self.length] = letter;
+        self.length += 1;
+        self
+    }
+
+    fn number(mut self, number: u64) -> Self {
+        self.length += digits(number, &mut self.bytes[self.length..]);
+        self
+    }
+
+    /// A value as [`Token`] prints.
+    fn token(self, token: Token) -> Self {
+        self.letter(b'v')
+            .number(u64::from(token.client))
+            .letter(b'.')
+            .number(u64::from(token.number))
+    }
+}
+
+/// Writes a number, and gives how many digits it has.
+fn digits(mut number: u64, into: &mut [u8]) -> usize {
+    let length = number.checked_ilog10().unwrap_or(0) as usize + 1;
+    for place in into[..length].iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    length
+}
+
+/// What a word of a command is made from.
+trait Word {
+    fn made(&self) -> Made;
+}
+
+impl Word for Token {
+    fn made(&self) -> Made {
+        Made::new().token(*self)
+    }
+}
+
+impl Word for u32 {
+    fn made(&self) -> Made {
+        Made::new().number(u64::from(*self))
+    }
+}
+
+impl Word for i32 {
+    fn made(&self) -> Made {
+        let sign = match self.is_negative() {
+            true => Made::new().letter(b'-'),
+            false => Made::new(),
+        };
+        sign.number(u64::from(self.unsigned_abs()))
+    }
 }
 
 impl Outgoing {
     /// Begins a command of this many words.
     pub(super) fn command(&mut self, words: usize) -> &mut Self {
-        // Into memory: it cannot fail but for lack of that.
-        let _ = write!(self.bytes, "*{words}\r\n");
+        self.header(b'*', words)
+    }
+
+    fn header(&mut self, kind: u8, count: usize) -> &mut Self {
+        let made = Made::new().letter(kind).number(count as u64);
+        self.bytes.extend_from_slice(&made.bytes[..made.length]);
+        self.bytes.extend_from_slice(b"\r\n");
         self
     }
 
     /// A word of it.
     pub(super) fn word(&mut self, word: &str) -> &mut Self {
-        let _ = write!(self.bytes, "${}\r\n", word.len());
-        self.bytes.extend_from_slice(word.as_bytes());
+        self.raw(word.as_bytes())
+    }
+
+    fn raw(&mut self, word: &[u8]) -> &mut Self {
+        self.header(b'$', word.len());
+        self.bytes.extend_from_slice(word);
         self.bytes.extend_from_slice(b"\r\n");
         self
     }
 
     /// A word of it, as it prints.
-    fn shown(&mut self, word: impl Display) -> &mut Self {
-        let mut text = std::mem::take(&mut self.word);
-        text.clear();
-        let _ = write!(text, "{word}");
-        self.word(&text);
-        self.word = text;
-        self
+    fn shown(&mut self, word: &impl Word) -> &mut Self {
+        self.made(word.made())
+    }
+
+    fn made(&mut self, word: Made) -> &mut Self {
+        self.raw(&word.bytes[..word.length])
     }
 
     /// The commands of an operation; gives how many replies they will have.
@@ -65,7 +143,7 @@ impl Outgoing {
                 .command(3)
                 .word("APPEND")
                 .word(key)
-                .shown(format_args!("{value};")),
+                .made(value.made().letter(b';')),
             Action::Push(value) => self.command(3).word("RPUSH").word(key).shown(value),
             Action::List => self
                 .command(4)
@@ -80,7 +158,7 @@ impl Outgoing {
                 .command(4)
                 .word("HSET")
                 .word(key)
-                .shown(format_args!("f{field}"))
+                .made(Made::new().letter(b'f').number(u64::from(*field)))
                 .shown(value),
             Action::Fields => self.command(2).word("HGETALL").word(key),
             Action::Score(score, member) => self
@@ -114,7 +192,8 @@ impl Outgoing {
             }
             Action::ScriptSetAll(_, value) => {
                 self.command(5 + others.len()).word("EVAL").word(SCRIPT);
-                self.shown(1 + others.len()).word(key);
+                let count = Made::new().number(1 + others.len() as u64);
+                self.made(count).word(key);
                 for other in others {
                     self.word(&other.text);
                 }
@@ -128,6 +207,9 @@ impl Outgoing {
                 return 1;
             }
             Action::Publish(value) => self.command(3).word("PUBLISH").word(key).shown(value),
+            Action::Subscribe => self.command(2).word("PSUBSCRIBE").word(key),
+            // What it hears is sent by others.
+            Action::Hear => return 0,
         };
         1
     }
@@ -315,6 +397,19 @@ mod tests {
     #[case(Action::ScriptSetAll(Box::new([]), T), "-ERR x\r\n", Outcome::Unknown(Name(5)))]
     fn replies(#[case] action: Action, #[case] reply: &str, #[case] wanted: Outcome) {
         assert_eq!(read(&action, reply), wanted);
+    }
+
+    #[rstest]
+    #[case(0, 0)]
+    #[case(9, 10)]
+    #[case(u32::MAX, 99)]
+    #[case(1_000_000_000, u32::MAX)]
+    fn words_are_made_as_they_print(#[case] client: u32, #[case] number: u32) {
+        let token = Token { client, number };
+        let text = |made: Made| String::from_utf8(made.bytes[..made.length].to_vec()).unwrap();
+        assert_eq!(text(token.made()), token.to_string());
+        assert_eq!(text(number.made()), number.to_string());
+        assert_eq!(text(i32::MIN.made()), i32::MIN.to_string());
     }
 
     #[test]

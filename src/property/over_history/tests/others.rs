@@ -564,3 +564,261 @@ fn quiet(#[case] later: &str, #[case] verdict: Verdict, #[case] says: &str) {
     };
     assert_says(&judge("quiet", input), verdict, says);
 }
+
+/// What one subscriber at each node hears of a client's messages, besides the given.
+fn subscribed(to: &str, operations: &str) -> String {
+    format!(
+        "c8 p1 0-{to} * PSUBSCRIBE; c9 p2 0-{to} * PSUBSCRIBE; \
+         p1 10-11 ch PUBLISH v1.1; p1 20-21 ch PUBLISH v1.2; {operations}"
+    )
+}
+
+const ALL_ON_P1: &str = "c8 p1 11-11 ch message -> v1.1; c8 p1 21-21 ch message -> v1.2; ";
+
+#[rstest]
+#[case::all_holds(
+    "c9 p2 12-12 ch message -> v1.1; c9 p2 22-22 ch message -> v1.2",
+    "",
+    Holds,
+    "0 of 8 messages"
+)]
+#[case::missed_broken(
+    "c9 p2 22-22 ch message -> v1.2",
+    "",
+    Broken,
+    "subscriber 9 on p2 did not hear v1.1, but one that came later at 0.022 s"
+)]
+#[case::none_after_it_holds("c9 p2 12-12 ch message -> v1.1", "", Holds, "0 of 6 messages")]
+#[case::missed_while_a_fault_lasts_holds(
+    "c9 p2 22-22 ch message -> v1.2",
+    "5 fault cut p1->p2 injected; 5000 fault cut p1->p2 healed",
+    Holds,
+    ""
+)]
+#[case::missed_soon_before_a_fault_holds(
+    "c9 p2 22-22 ch message -> v1.2",
+    "900 fault cut p1->p2 injected",
+    Holds,
+    ""
+)]
+#[case::missed_long_before_a_fault_broken(
+    "c9 p2 22-22 ch message -> v1.2",
+    "1900 fault cut p1->p2 injected",
+    Broken,
+    "did not hear v1.1"
+)]
+#[case::missed_while_a_link_is_down_holds(
+    "c9 p2 22-22 ch message -> v1.2",
+    "1 state p2 link p1 down; 500 state p2 link p1 up",
+    Holds,
+    ""
+)]
+#[case::missed_while_links_are_up_broken(
+    "c9 p2 22-22 ch message -> v1.2",
+    "1 state p2 link p1 up; 1 state p2 loading no; 1 state p2 answers yes",
+    Broken,
+    "did not hear v1.1"
+)]
+#[case::missed_on_a_link_to_nobody_long_after_broken(
+    "c9 p2 22-22 ch message -> v1.2; p2 5000-5001 ch PUBLISH v2.1; p2 5002-5003 ch PUBLISH v2.2; \
+     c9 p2 5004-5004 ch message -> v2.2; c8 p1 5004-5004 ch message -> v2.2",
+    "1 state p2 link p3 down; 1 state p3 answers no",
+    Broken,
+    "did not hear v2.1"
+)]
+#[case::twice_broken(
+    "c9 p2 12-12 ch message -> v1.1; c9 p2 13-13 ch message -> v1.1; c9 p2 22-22 ch message -> v1.2",
+    "",
+    Broken,
+    "was v1.1 for the second time, after 0.012 s"
+)]
+#[case::on_two_connections_holds(
+    "c9 p2 12-12 ch message -> v1.1; c9 p2 22-22 ch message -> v1.2; \
+     c7 p2 11-90 * PSUBSCRIBE; c7 p2 12-12 ch message -> v1.1; c7 p2 22-22 ch message -> v1.2",
+    "",
+    Holds,
+    ""
+)]
+#[case::swapped_broken(
+    "c9 p2 22-22 ch message -> v1.2; c9 p2 23-23 ch message -> v1.1",
+    "",
+    Broken,
+    "was v1.1, after v1.2, which came later"
+)]
+#[case::nobodys_broken(
+    "c9 p2 12-12 ch message -> v1.1; c9 p2 22-22 ch message -> v1.2; c9 p2 23-23 ch message -> v5.5",
+    "",
+    Broken,
+    "was v5.5 on ch: nobody published that"
+)]
+#[case::strange_broken(
+    "c9 p2 12-12 ch message -> v1.1; c9 p2 22-22 ch message -> v1.2; c9 p2 23-23 ch message -> hm",
+    "",
+    Broken,
+    "was 'hm': nobody published that"
+)]
+#[case::on_another_channel_broken(
+    "c9 p2 12-12 other message -> v1.1; c9 p2 22-22 ch message -> v1.2",
+    "",
+    Broken,
+    "was v1.1 on other: nobody published that"
+)]
+#[case::refused_broken(
+    "c9 p2 12-12 ch message -> v1.1; c9 p2 22-22 ch message -> v1.2; p1 30-31 ch PUBLISH v1.3 !; \
+     c9 p2 32-32 ch message -> v1.3",
+    "",
+    Broken,
+    "was v1.3, though refused"
+)]
+#[case::unanswered_holds(
+    "c9 p2 12-12 ch message -> v1.1; c9 p2 22-22 ch message -> v1.2; p1 30-31 ch PUBLISH v1.3 ?; \
+     c9 p2 32-32 ch message -> v1.3; p1 40-41 ch PUBLISH v1.4 ?",
+    "",
+    Holds,
+    ""
+)]
+#[case::on_a_replica_stays_there_holds(
+    "c9 p2 12-12 ch message -> v1.1; c9 p2 22-22 ch message -> v1.2; r1 30-31 ch PUBLISH v3.1; \
+     r1 40-41 ch PUBLISH v3.2; c9 p2 42-42 ch message -> v3.2",
+    "1 state r1 role slave",
+    Holds,
+    ""
+)]
+fn messages(
+    #[case] heard: &str,
+    #[case] events: &str,
+    #[case] verdict: Verdict,
+    #[case] says: &str,
+) {
+    let operations = subscribed("9000", &format!("{ALL_ON_P1}{heard}"));
+    let judgement = judged_with("messages", &operations, events, "", "");
+    assert_says(&judgement, verdict, says);
+}
+
+#[rstest]
+#[case::within_ten_seconds_holds("9000", Holds, "")]
+#[case::longer_broken(
+    "20000",
+    Broken,
+    "did not hear v1.2, nor anything later until 20.000 s"
+)]
+fn silence_of_a_subscription(#[case] to: &str, #[case] verdict: Verdict, #[case] says: &str) {
+    let heard = format!("{ALL_ON_P1}c9 p2 12-12 ch message -> v1.1");
+    assert_says(
+        &judged("messages", &subscribed(to, &heard), ""),
+        verdict,
+        says,
+    );
+}
+
+#[test]
+fn nobody_who_listens_unknown() {
+    let judgement = judged("messages", "p1 10-11 ch PUBLISH v1.1", "");
+    assert_says(&judgement, Inconclusive, "1 published, 0 subscriptions");
+}
+
+#[rstest]
+#[case::shown_until_its_time_is_over_holds(
+    "p1 1-2 x SETPX 2000 v1.1; p1 1900-1901 x GET -> v1.1; p1 2600-2601 x GET -> nil",
+    Holds,
+    "2 reads showed"
+)]
+#[case::shown_late_broken(
+    "p1 1-2 x SETPX 2000 v1.1; p2 3100-3101 x GET -> v1.1",
+    Broken,
+    "showed it 1098 ms after its time was over: SET v1.1 PX 2000"
+)]
+#[case::shown_a_little_late_holds(
+    "p1 1-2 x SETPX 2000 v1.1; p2 2900-2901 x GET -> v1.1",
+    Holds,
+    ""
+)]
+#[case::unanswered_may_have_come_late_holds(
+    "p1 1-2 x SETPX 2000 v1.1 ?; p2 3100-3101 x GET -> v1.1",
+    Holds,
+    ""
+)]
+#[case::stretched_holds(
+    "p1 1-2 x SETPX 2000 v1.1; p1 1000-1001 x PEXPIRE 5000; p2 5100-5101 x GET -> v1.1",
+    Holds,
+    ""
+)]
+#[case::set_anew_holds(
+    "p1 1-2 x SETPX 500 v1.1; p1 400-401 x SETPX 9000 v1.2; p1 3100-3101 x GET -> v1.2",
+    Holds,
+    ""
+)]
+#[case::gone_early_where_it_was_set_broken(
+    "p1 1-2 x SETPX 2000 v1.1; p1 1000-1001 x GET -> nil",
+    Broken,
+    "showed nothing 1000 ms before its time was over: SET v1.1 PX 2000"
+)]
+#[case::gone_a_little_early_holds("p1 1-2 x SETPX 2000 v1.1; p1 1990-1991 x GET -> nil", Holds, "")]
+#[case::not_there_yet_holds("p1 1-2 x SETPX 2000 v1.1; p2 3-4 x GET -> nil", Holds, "")]
+#[case::gone_early_where_it_was_shown_broken(
+    "p1 1-2 x SETPX 2000 v1.1; p2 10-11 x GET -> v1.1; p2 1000-1001 x GET -> nil",
+    Broken,
+    "showed nothing 1000 ms before"
+)]
+#[case::shown_by_another_node_holds(
+    "p1 1-2 x SETPX 2000 v1.1; p1 10-11 x GET -> v1.1; p2 1000-1001 x GET -> nil",
+    Holds,
+    ""
+)]
+#[case::cut_short_holds(
+    "p1 1-2 x SETPX 2000 v1.1; p1 100-101 x PEXPIRE 50 -> 1; p1 1000-1001 x GET -> nil",
+    Holds,
+    ""
+)]
+#[case::cut_short_too_early_broken(
+    "p1 1-2 x SETPX 2000 v1.1; p1 100-101 x PEXPIRE 400 -> 1; p1 200-201 x GET -> nil",
+    Broken,
+    "showed nothing 299 ms before"
+)]
+#[case::cutting_what_is_gone_changes_nothing_broken(
+    "p1 1-2 x SETPX 2000 v1.1; p1 100-101 x PEXPIRE 50 -> 0; p1 1000-1001 x GET -> nil",
+    Broken,
+    "showed nothing 1000 ms before its time was over: SET v1.1"
+)]
+#[case::deleted_holds(
+    "p1 1-2 x SETPX 2000 v1.1; p1 100-101 x DEL -> 1; p1 1000-1001 x GET -> nil",
+    Holds,
+    ""
+)]
+#[case::maybe_deleted_holds(
+    "p1 1-2 x DEL ?; p1 10-11 x SETPX 2000 v1.1; p1 1000-1001 x GET -> nil",
+    Holds,
+    ""
+)]
+fn lives(#[case] ops: &str, #[case] verdict: Verdict, #[case] says: &str) {
+    assert_says(&judged("expires", ops, "p1:; p2:"), verdict, says);
+}
+
+#[test]
+fn a_life_may_end_with_its_node() {
+    let ops = "p1 1-2 x SETPX 2000 v1.1; p1 1000-1001 x GET -> nil";
+    let exposed = |exposure| judged_with("expires", ops, "", exposure, "p1:; p2:");
+    assert_says(&exposed("p1 killed 100-200 empty"), Holds, "");
+    assert_says(&exposed("p1 pause 100-200 empty"), Broken, "");
+    assert_says(&exposed("p2 killed 100-200 empty"), Broken, "");
+}
+
+#[test]
+fn a_reading_that_takes_long_is_no_difference() {
+    let operations = "p1 1-2 x SETPX 60000 v1.1; p1 9000-9001 y GET -> nil";
+    let (history, finals) = (
+        history(operations, ""),
+        finals("p1: x~59990=v1.1; p2: x~51500=v1.1"),
+    );
+    let of = |property, finals_from| {
+        let input = Input {
+            finals_from,
+            ..Input::new(&history, &finals)
+        };
+        judge(property, input).finding.verdict
+    };
+    for property in ["expires", "convergence"] {
+        assert_eq!(of(property, history.length), Broken, "{property}");
+        assert_eq!(of(property, Moment(10_000_000)), Holds, "{property}");
+    }
+}

@@ -99,6 +99,9 @@ fn operation(text: &str, names: &mut Names) -> Operation {
         "ZADD" => Action::Score(number(0) as i32, token()),
         "XADD" => Action::Log(token()),
         "XRANGE" => Action::Entries,
+        "PUBLISH" => Action::Publish(token()),
+        "PSUBSCRIBE" => Action::Subscribe,
+        "message" => Action::Hear,
         "MULTI" => Action::SetAll(keys, token()),
         "EVAL" => Action::ScriptSetAll(keys, token()),
         "MGET" => Action::GetAll(keys),
@@ -113,7 +116,7 @@ fn operation(text: &str, names: &mut Names) -> Operation {
             confirmed = words.next().unwrap().parse().unwrap();
             Outcome::Ok(Reply::Done)
         }
-        _ => Outcome::Ok(answer(words.next().unwrap())),
+        _ => Outcome::Ok(answer(words.next().unwrap(), names)),
     };
     let client = client.unwrap_or_else(|| {
         let token = arguments.last().and_then(|word| word.parse::<Token>().ok());
@@ -137,7 +140,7 @@ fn operation(text: &str, names: &mut Names) -> Operation {
     }
 }
 
-fn answer(text: &str) -> Reply {
+fn answer(text: &str, names: &mut Names) -> Reply {
     let value = |text: &str| (text != "nil").then(|| text.parse().unwrap());
     if text == "nil" {
         Reply::Nil
@@ -153,7 +156,10 @@ fn answer(text: &str) -> Reply {
                 .collect(),
         )
     } else {
-        Reply::Value(text.parse().unwrap())
+        match text.parse() {
+            Ok(token) => Reply::Value(token),
+            Err(_) => Reply::Foreign(names.number(text)),
+        }
     }
 }
 

@@ -429,7 +429,7 @@ impl<'a> Index<'a> {
 }
 
 /// An operation's command, without its key.
-fn command(operation: &Operation) -> String {
+pub(super) fn command(operation: &Operation) -> String {
     match &operation.action {
         Action::Set(token) => format!("SET {token}"),
         Action::SetFor(token, ttl) => format!("SET {token} PX {ttl}"),

@@ -233,6 +233,7 @@ async fn what_was_seen_and_what_is_held_is_saved_and_read_back(
         persistence: BTreeMap::new(),
         history: recording.finish(),
         finals,
+        ..Saved::default()
     };
     let folder = tempfile::tempdir()?;
     saved.save(folder.path())?;

@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::Scenario;
 use crate::cluster::{Cluster, Order, finals};
 use crate::fault::{BlackHole, Cut, Fault, Inflicted, Kill, Link, NodeFault, Pause, Together};
-use crate::history::{FILE, INTERVAL, Phase, Recording, Saved, Watch};
+use crate::history::{FILE, INTERVAL, Phase, Recording, Saved, Taps, Watch};
 use crate::judge::judge;
 use crate::model::Class;
 use crate::property::agreement;
@@ -90,6 +90,7 @@ async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let recording = Recording::new();
     let watch = Watch::start(cluster, &recording, INTERVAL);
+    let taps = Taps::on(cluster, &recording);
     let plans = plans(trial.seed());
     let mut traffics = Vec::new();
     for plan in &plans {
@@ -111,15 +112,20 @@ async fn run(trial: &Trial) -> Result<()> {
         traffic.end().await?;
     }
     let agreed = agreement::check(trial, "agreement", 1).await;
-    let finals = finals::collect(cluster).await?;
+    let ends = finals::collect_twice(cluster, &recording, &taps).await?;
     watch.stop().await;
+    let crossed = taps.finish();
     let saved = Saved {
         seed: trial.seed(),
         identity: format!("mixed-traffic/{}", trial.variant()),
         schedule: String::new(),
         persistence: cluster.persistence(),
         history: recording.finish(),
-        finals,
+        crossings: crossed.crossings,
+        forgotten: crossed.forgotten,
+        finals: ends.finals,
+        finals_at: Some(ends.finals_at),
+        later: Some(ends.later),
     };
     // Kept before it is judged.
     let folder = tempfile::tempdir()?;

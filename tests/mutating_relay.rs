@@ -1,6 +1,10 @@
 //! Real servers between which a relay loses, doubles, swaps or changes writes: the checks notice,
 //! while every link stays up and the servers themselves notice nothing.
 
+#[path = "mutating_relay/histories.rs"]
+mod histories;
+
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -151,21 +155,34 @@ fn main() -> ExitCode {
     }
     let absent = lab.is_err() && !settings.name_something();
     let lab: Arc<Result<Lab>> = Arc::new(lab);
-    let tests = ROWS
-        .iter()
-        .map(|row| {
-            let (runtime, lab) = (Arc::clone(&runtime), Arc::clone(&lab));
-            let test = Trial::test(row.name, move || match lab.as_ref() {
-                Ok(lab) => runtime
-                    .block_on(is_noticed(lab, row))
-                    .map_err(|error| Failed::from(format!("{error:#}"))),
-                Err(error) => Err(format!("{error:#}").into()),
-            });
-            test.with_ignored_flag(absent)
-        })
-        .collect();
+    let run = |name: &str, judge: fn(&Lab, usize) -> Judged<'_>, row: usize| {
+        let (runtime, lab) = (Arc::clone(&runtime), Arc::clone(&lab));
+        let test = Trial::test(name, move || match lab.as_ref() {
+            Ok(lab) => runtime
+                .block_on(judge(lab, row))
+                .map_err(|error| Failed::from(format!("{error:#}"))),
+            Err(error) => Err(format!("{error:#}").into()),
+        });
+        test.with_ignored_flag(absent)
+    };
+    let noticed = ROWS.iter().enumerate().map(|(number, row)| {
+        run(
+            row.name,
+            |lab, row| Box::pin(is_noticed(lab, &ROWS[row])),
+            number,
+        )
+    });
+    let judged = histories::ROWS.iter().enumerate().map(|(number, row)| {
+        let judge: fn(&Lab, usize) -> Judged<'_> =
+            |lab, row| Box::pin(histories::is_judged(lab, &histories::ROWS[row]));
+        run(row.name, judge, number)
+    });
+    let tests = noticed.chain(judged).collect();
     libtest_mimic::run(&arguments, tests).exit_code()
 }
+
+/// A test on a lab, under way.
+type Judged<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 async fn is_noticed(lab: &Lab, row: &Row) -> Result<()> {
     let replicas = usize::from(row.downstream == "replica1");
@@ -188,7 +205,7 @@ async fn is_noticed(lab: &Lab, row: &Row) -> Result<()> {
         command.arg(words.collect::<Vec<_>>());
         client.query::<redis::Value>(&command).await?;
     }
-    what_follows_arrives(&cluster, row, "next").await?;
+    what_follows_arrives(&cluster, row.downstream, "next").await?;
     if row.even {
         // The servers are content: everything was acknowledged.
         let followers = 1 + replicas;
@@ -218,10 +235,10 @@ async fn is_noticed(lab: &Lab, row: &Row) -> Result<()> {
 }
 
 /// The link is sound: a later write that no rule fits arrives.
-async fn what_follows_arrives(cluster: &Cluster, row: &Row, key: &str) -> Result<()> {
+async fn what_follows_arrives(cluster: &Cluster, downstream: &str, key: &str) -> Result<()> {
     let mut writer = cluster.node("primary1")?.client().await?;
     writer.query::<()>(cmd("SET").arg(key).arg("1")).await?;
-    let reader = cluster.node(row.downstream)?.client().await?;
+    let reader = cluster.node(downstream)?.client().await?;
     eventually(cluster, "what follows arrives", DEADLINE, || {
         let mut reader = reader.clone();
         async move {
@@ -247,7 +264,7 @@ async fn goes_on_when_made_anew(
     let primary1 = cluster.node("primary1")?;
     let before = primary1.info().await?;
     reset(cluster, relay).await?;
-    what_follows_arrives(cluster, row, "at last").await?;
+    what_follows_arrives(cluster, row.downstream, "at last").await?;
     let after = primary1.info().await?;
     let exact = row.even || is_real;
     if exact && after.version().is_some_and(|version| version >= "6.3") {

@@ -80,15 +80,21 @@ impl Way<'_, '_> {
         let index = &self.case.index;
         let operation = index.operation(write);
         let origin = self.name(operation.node);
-        let mine = self.crossings_of(write);
+        let Some(mine) = self.crossings_of(write) else {
+            return;
+        };
         let what = super::index::command(operation);
         let told: Vec<String> = mine
             .iter()
             .take(MOST)
             .map(|crossing| {
                 let at = crossing.arrived;
-                let crossed = self.crossed(crossing.crossed);
-                format!("came over {} at {at}, {crossed}", self.name(crossing.link))
+                let (link, crossed) = (self.name(crossing.link), self.crossed(crossing.crossed));
+                let back = match self.links.get(&crossing.link) {
+                    Some((_, to)) if *to == origin => " back",
+                    _ => "",
+                };
+                format!("came{back} over {link} at {at}, {crossed}")
             })
             .collect();
         match told.is_empty() {
@@ -133,20 +139,21 @@ impl Way<'_, '_> {
         }
     }
 
-    /// What relays saw of a write, in the order of its arrival.
-    fn crossings_of(&self, write: u32) -> Vec<&Crossing> {
+    /// What relays saw of a write, in the order of its arrival; none if it cannot be told from
+    /// others.
+    fn crossings_of(&self, write: u32) -> Option<Vec<&Crossing>> {
         let operation = self.case.index.operation(write);
         let all = self.crossings.iter().copied();
         if let Some(token) = brings(&operation.action) {
-            return all
-                .filter(|crossing| crossing.token == Some(token) && !self.removes_one(crossing))
-                .collect();
+            let mine =
+                all.filter(|crossing| crossing.token == Some(token) && !self.removes_one(crossing));
+            return Some(mine.collect());
         }
         let commands: &[&str] = match operation.action {
             Action::Delete => &["DEL", "UNLINK"],
             Action::Expire(_) => &["PEXPIRE", "PEXPIREAT"],
             Action::Remove(_) => &["SREM"],
-            _ => return Vec::new(),
+            _ => return None,
         };
         let value = match operation.action {
             Action::Remove(token) => Some(token),
@@ -165,7 +172,7 @@ impl Way<'_, '_> {
         }
         let mut mine: Vec<&Crossing> = first.into_values().collect();
         mine.sort_by_key(|crossing| crossing.arrived);
-        mine
+        Some(mine)
     }
 
     fn removes_one(&self, crossing: &Crossing) -> bool {

@@ -104,6 +104,35 @@ fn a_lost_write_is_followed(
 }
 
 #[test]
+fn what_comes_back_to_where_it_was_written_is_told_so() {
+    let crossed = "12 p1->p2 x SET v1.1 swallowed; 14 p2->p1 x SET v1.1 passed 15";
+    let told = told(
+        "acknowledged",
+        "p1 10-11 x SET v1.1",
+        crossed,
+        "p1: x=v1.1; p2:",
+    );
+    let wanted = "; came back over p2->p1 at 0.014 s, passed on at 0.015 s.";
+    assert!(told.contains(wanted), "{told}");
+}
+
+#[test]
+fn a_key_that_only_relays_saw_is_nobodys_business() {
+    let mut history = history("p1 10-11 x SET v1.1", "");
+    let crossings = crossings("12 p1->p2 probe SET passed 13", &mut history.names);
+    let finals = finals("p1: x=v1.1 probe=1; p2: x=v1.1 probe=1");
+    let input = Input {
+        crossings: &crossings,
+        ..Input::new(&history, &finals)
+    };
+    assert_says(
+        &judge("explainable", input),
+        Verdict::Holds,
+        "0 of 1 values",
+    );
+}
+
+#[test]
 fn a_deletion_is_known_by_its_time() {
     let told = told(
         "deletes-stay",
@@ -134,6 +163,7 @@ fn of_counters_each_link_is_told() {
     let wanted = "on p1->p2 2 of 4 writes of this key did not simply pass: INCRBY of 0.004 s \
                   passed on once more at 0.005 s, INCRBY of 0.006 s swallowed by the relay's filter.";
     assert!(told.contains(wanted), "{told}");
+    assert!(!told.contains("came over no link"), "{told}");
 }
 
 #[test]

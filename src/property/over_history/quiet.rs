@@ -62,13 +62,13 @@ pub fn judge(case: &Case<'_>) -> Judgement {
                 }
             }
         }
-        crossed(case, &mut breaches);
+        n += crossed(case, &mut breaches);
     }
     let measures = case.input.later.and_then(|_| bytes(case));
     Gathered {
         check: NAME,
         promise: PROMISE,
-        what: "keys that were looked at twice",
+        what: "keys that were looked at twice, and writes since",
         n,
         breaches,
         note: measures.map_or_else(String::new, |bytes| {
@@ -83,8 +83,9 @@ pub fn judge(case: &Case<'_>) -> Judgement {
 }
 
 /// The writes of the history's keys that came to a relay after nodes were read. A deletion of what
-/// is bound to expire is none of them.
-fn crossed(case: &Case<'_>, breaches: &mut Breaches) {
+/// is bound to expire is none of them. Gives how many there are.
+fn crossed(case: &Case<'_>, breaches: &mut Breaches) -> usize {
+    let mut n = 0;
     let index = &case.index;
     let names = &case.input.history.names;
     let all = case.input.crossings;
@@ -105,12 +106,14 @@ fn crossed(case: &Case<'_>, breaches: &mut Breaches) {
         if expires && ["DEL", "UNLINK"].contains(&names.text(command)) {
             continue;
         }
+        n += 1;
         breaches.add(1, Some(slot), || {
             let [command, link] = [command, link].map(|name| names.text(name));
             let key = index.key(slot);
             format!("{command} of {key} came over {link} at {arrived}")
         });
     }
+    n
 }
 
 /// How many bytes besides keep-alives came to relays after nodes were read; none without relays.

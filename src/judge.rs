@@ -18,10 +18,16 @@ pub fn judge(saved: &Saved) -> Vec<Judgement> {
             Moment(0) => saved.history.length,
             from => from,
         },
+        crossings: &saved.crossings,
+        forgotten: saved.forgotten,
+        later: saved.later.as_ref(),
+        finals_at: saved.finals_at.unwrap_or(saved.history.length),
         ..Input::new(&saved.history, &saved.finals)
     });
-    // A saved history holds the nodes' data once: whether it changes later is not asked.
-    judgements.retain(|judgement| judgement.finding.check != quiet::NAME);
+    // Where nodes were read once, whether anything changes later is not asked.
+    if saved.later.is_none() {
+        judgements.retain(|judgement| judgement.finding.check != quiet::NAME);
+    }
     // Nor is it asked what nobody listened for.
     let operations = &saved.history.operations;
     if !operations
@@ -64,6 +70,8 @@ pub struct Statistics {
     pub clients: usize,
     /// How many events.
     pub events: usize,
+    /// How many writes relays saw, and how many earlier ones they forgot.
+    pub crossings: (usize, u64),
     /// How many keys each node held at the end.
     pub keys: BTreeMap<String, usize>,
     /// How long it was recorded, in nanoseconds.
@@ -90,6 +98,7 @@ impl Statistics {
                 .collect(),
             clients: clients.len(),
             events: history.events.len(),
+            crossings: (saved.crossings.len(), saved.forgotten),
             keys: saved
                 .finals
                 .nodes
@@ -116,6 +125,14 @@ impl fmt::Display for Statistics {
                 Fate::Unknown => "not answered",
             };
             writeln!(f, "    {node}: {count} {fate}")?;
+        }
+        match self.crossings {
+            (0, 0) => {}
+            (crossings, 0) => writeln!(f, "    relays saw {crossings} writes")?,
+            (crossings, forgotten) => writeln!(
+                f,
+                "    relays saw {crossings} writes, and {forgotten} before that they forgot"
+            )?,
         }
         for (node, keys) in &self.keys {
             writeln!(f, "    {node} held {keys} keys at the end")?;

@@ -1,6 +1,9 @@
 //! Real servers between which a relay loses, doubles, swaps or changes writes: the checks notice,
 //! while every link stays up and the servers themselves notice nothing.
 
+#[path = "mutating_relay/histories.rs"]
+mod histories;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -198,7 +201,11 @@ fn main() -> ExitCode {
         let work: Work = Box::new(move |lab| Box::pin(is_heard(lab, *change, says)));
         test(name, work)
     });
-    let tests = writes.chain(messages).collect();
+    let judged = histories::ROWS.iter().map(|row| -> Trial {
+        let work: Work = Box::new(move |lab| Box::pin(histories::is_judged(lab, row)));
+        test(row.name, work)
+    });
+    let tests = writes.chain(messages).chain(judged).collect();
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 
@@ -223,7 +230,7 @@ async fn is_noticed(lab: &Lab, row: &Row) -> Result<()> {
         command.arg(words.collect::<Vec<_>>());
         client.query::<redis::Value>(&command).await?;
     }
-    what_follows_arrives(&cluster, row, "next").await?;
+    what_follows_arrives(&cluster, row.downstream, "next").await?;
     if row.even {
         // The servers are content: everything was acknowledged.
         let followers = 1 + replicas;
@@ -293,10 +300,10 @@ async fn is_heard(lab: &Lab, change: Option<Change>, says: &str) -> Result<()> {
 }
 
 /// The link is sound: a later write that no rule fits arrives.
-async fn what_follows_arrives(cluster: &Cluster, row: &Row, key: &str) -> Result<()> {
+async fn what_follows_arrives(cluster: &Cluster, downstream: &str, key: &str) -> Result<()> {
     let mut writer = cluster.node("primary1")?.client().await?;
     writer.query::<()>(cmd("SET").arg(key).arg("1")).await?;
-    let reader = cluster.node(row.downstream)?.client().await?;
+    let reader = cluster.node(downstream)?.client().await?;
     eventually(cluster, "what follows arrives", DEADLINE, || {
         let mut reader = reader.clone();
         async move {
@@ -322,7 +329,7 @@ async fn goes_on_when_made_anew(
     let primary1 = cluster.node("primary1")?;
     let before = primary1.info().await?;
     reset(cluster, relay).await?;
-    what_follows_arrives(cluster, row, "at last").await?;
+    what_follows_arrives(cluster, row.downstream, "at last").await?;
     let after = primary1.info().await?;
     let exact = row.even || is_real;
     if exact && after.version().is_some_and(|version| version >= "6.3") {

@@ -230,6 +230,7 @@ async fn what_was_seen_and_what_is_held_is_saved_and_read_back(
         history: recording.finish(),
         finals_from: Moment(0),
         finals,
+        ..Saved::default()
     };
     let folder = tempfile::tempdir()?;
     saved.save(folder.path())?;

@@ -7,7 +7,10 @@ use redis::Value;
 
 use super::dataset::{Replies, read};
 use super::{ClientError, Cluster, Node};
-use crate::history::{Content, Finals, Held, NodeData};
+use crate::history::{Content, Finals, Held, Moment, NodeData, Recording, Taps};
+
+/// For which part of a steady time no write may have crossed a relay before nodes are read.
+const STILL: u32 = 5;
 
 /// Reads all keys of all databases of every live node. Keys and values that are no text are shown
 /// with escapes.
@@ -18,6 +21,44 @@ pub async fn collect(cluster: &Cluster) -> Result<Finals, ClientError> {
     let nodes = try_join_all(cluster.live().map(node_data)).await?;
     Ok(Finals {
         nodes: nodes.into_iter().collect(),
+    })
+}
+
+/// What nodes held, and what they held after a time in which nothing was to change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Twice {
+    /// At first.
+    pub finals: Finals,
+    /// When they had been read.
+    pub finals_at: Moment,
+    /// After the cluster's steady time.
+    pub later: Finals,
+}
+
+/// Reads all live nodes, and once more after the time that the cluster's pace calls steady. Traffic
+/// must have ended. What is still on its way is waited for, as far as relays are tapped; where
+/// writes cross without end the property `quiet` tells of it.
+///
+/// # Errors
+/// As [`collect`].
+pub async fn collect_twice(
+    cluster: &Cluster,
+    recording: &Recording,
+    taps: &Taps,
+) -> Result<Twice, ClientError> {
+    let steady = cluster.pace().steady;
+    let _ = taps.still(cluster, steady / STILL).await;
+    let finals = collect(cluster).await?;
+    let finals_at = recording.now();
+    taps.note();
+    // This time is the condition: nothing may change in it.
+    tokio::time::sleep(steady).await;
+    let later = collect(cluster).await?;
+    taps.note();
+    Ok(Twice {
+        finals,
+        finals_at,
+        later,
     })
 }
 

@@ -3,14 +3,17 @@
 //! A [`History`] is all that a judge needs besides the data that the nodes held at the end
 //! ([`Finals`]). It is compact: names are numbers into a table, unique values are pairs of numbers.
 
+mod crossing;
 mod event;
 mod finals;
 mod operation;
 mod recording;
 mod storage;
+mod taps;
 mod watch;
 mod writes;
 
+pub use crossing::{Crossed, Crossing};
 pub use event::{Event, Phase, Subject};
 pub use finals::{Content, Finals, Held, NodeData};
 pub use operation::{
@@ -18,7 +21,8 @@ pub use operation::{
 };
 pub use recording::{Record, Recording};
 pub use storage::{FILE, FORMAT, Saved, StorageError};
-pub use watch::{INTERVAL, Watch};
+pub use taps::{Crossings, DATA, PASSED, Taps};
+pub use watch::{INTERVAL, RESYNCS, RUN, Watch};
 pub use writes::{Write, WriteLog};
 
 /// Everything that was recorded of one run.

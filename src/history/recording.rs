@@ -49,6 +49,11 @@ impl Recording {
         self.shared.began.elapsed().into()
     }
 
+    /// The time on its clock at an instant; its beginning for what was before.
+    pub fn moment(&self, at: Instant) -> Moment {
+        at.saturating_duration_since(self.shared.began).into()
+    }
+
     /// The number of a text in its table.
     pub fn name(&self, text: &str) -> Name {
         locked(&self.shared.names).number(text)

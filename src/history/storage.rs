@@ -1,8 +1,11 @@
 //! A history on disk: JSON lines, compressed with zstd, written and read one line at a time.
 //!
 //! The first line is the header with the format's version; then the names in the order of their
-//! numbers, the operations, the events, and what each node held at the end, a key a line; the last
-//! line says how many there were, so that a file that was cut off is told from a whole one.
+//! numbers, the operations, the events, what crossed relays, and what each node held at the end, a
+//! key a line; then, if nodes were read again later, what they held then; the last line says how
+//! many there were, so that a file that was cut off is told from a whole one.
+//!
+//! Format 1 knew neither crossings nor a later look.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,10 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::topology::Persistence;
 
-use super::{Event, Finals, Held, History, Moment, NodeData, Operation};
+use super::{Crossing, Event, Finals, Held, History, Moment, NodeData, Operation};
 
 /// The version of the format that this harness writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// What the file is called in its folder.
 pub const FILE: &str = "history.jsonl.zst";
 /// Fast, and small enough.
@@ -39,8 +42,16 @@ pub struct Saved {
     pub history: History,
     /// When the nodes began to be asked what they hold; nothing where that was not recorded.
     pub finals_from: Moment,
+    /// What relays saw, in the order of its arrival.
+    pub crossings: Vec<Crossing>,
+    /// How many earlier crossings were forgotten.
+    pub forgotten: u64,
     /// What the nodes held at the end; none if they were not asked.
     pub finals: Finals,
+    /// When they had been asked; none if that was when the recording ended.
+    pub finals_at: Option<Moment>,
+    /// What they held when they were asked again, after a time in which nothing was to change.
+    pub later: Option<Finals>,
 }
 
 /// A history that cannot be written or read.
@@ -86,9 +97,11 @@ enum LineOut<'a> {
     Name(&'a str),
     Operation(&'a Operation),
     Event(&'a Event),
+    Crossing(&'a Crossing),
     Node(&'a str),
     Expires(u8, u64),
     Key(u8, &'a str, &'a Held),
+    Later,
     End(Counts),
 }
 
@@ -100,9 +113,11 @@ enum LineIn {
     Name(String),
     Operation(Operation),
     Event(Event),
+    Crossing(Crossing),
     Node(String),
     Expires(u8, u64),
     Key(u8, String, Held),
+    Later,
     End(Counts),
 }
 
@@ -117,13 +132,20 @@ struct Header {
     #[serde(default)]
     finals_from: Moment,
     length: Moment,
+    #[serde(default)]
+    forgotten: u64,
+    #[serde(default)]
+    finals_at: Option<Moment>,
 }
 
+/// How many of each there are; nodes and keys of both looks together.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Counts {
     names: usize,
     operations: usize,
     events: usize,
+    #[serde(default)]
+    crossings: usize,
     nodes: usize,
     keys: usize,
 }
@@ -160,7 +182,7 @@ impl Saved {
         let mut counts = Counts {
             operations: history.operations.len(),
             events: history.events.len(),
-            nodes: self.finals.nodes.len(),
+            crossings: self.crossings.len(),
             ..Counts::default()
         };
         line(LineOut::Header(&Header {
@@ -171,6 +193,8 @@ impl Saved {
             persistence: self.persistence.clone(),
             finals_from: self.finals_from,
             length: history.length,
+            forgotten: self.forgotten,
+            finals_at: self.finals_at,
         }))?;
         for name in history.names.texts() {
             counts.names += 1;
@@ -182,17 +206,13 @@ impl Saved {
         for event in &history.events {
             line(LineOut::Event(event))?;
         }
-        for (node, data) in &self.finals.nodes {
-            line(LineOut::Node(node))?;
-            for (database, expires) in &data.expires {
-                line(LineOut::Expires(*database, *expires))?;
-            }
-            for (database, keys) in &data.keys {
-                for (key, held) in keys {
-                    counts.keys += 1;
-                    line(LineOut::Key(*database, key, held))?;
-                }
-            }
+        for crossing in &self.crossings {
+            line(LineOut::Crossing(crossing))?;
+        }
+        held(&self.finals, &mut line, &mut counts)?;
+        if let Some(later) = &self.later {
+            line(LineOut::Later)?;
+            held(later, &mut line, &mut counts)?;
         }
         line(LineOut::End(counts))
     }
@@ -225,6 +245,8 @@ impl Saved {
         saved.persistence = header.persistence;
         saved.finals_from = header.finals_from;
         saved.history.length = header.length;
+        saved.forgotten = header.forgotten;
+        saved.finals_at = header.finals_at;
         let mut counts = Counts::default();
         let mut node: Option<(String, NodeData)> = None;
         loop {
@@ -257,12 +279,25 @@ impl Saved {
                     counts.events += 1;
                     saved.history.events.push(event);
                 }
+                LineIn::Crossing(crossing) => {
+                    let known = |name: super::Name| (name.0 as usize) < counts.names;
+                    let named = crossing.key.is_none_or(known) && known(crossing.command);
+                    if !named || !known(crossing.link) {
+                        return Err(lines.wrong("a link, a command or a key without a name"));
+                    }
+                    counts.crossings += 1;
+                    saved.crossings.push(crossing);
+                }
                 LineIn::Node(name) => {
                     counts.nodes += 1;
-                    saved
-                        .finals
-                        .nodes
-                        .extend(node.replace((name, NodeData::default())));
+                    let before = node.replace((name, NodeData::default()));
+                    saved.look().nodes.extend(before);
+                }
+                LineIn::Later => {
+                    saved.look().nodes.extend(node.take());
+                    if saved.later.replace(Finals::default()).is_some() {
+                        return Err(lines.wrong("nodes were not read a third time"));
+                    }
                 }
                 LineIn::Expires(database, expires) => match &mut node {
                     Some((_, data)) => {
@@ -283,7 +318,7 @@ impl Saved {
                             "lines are missing or too many: {wanted:?} were written, {counts:?} are here"
                         )));
                     }
-                    saved.finals.nodes.extend(node);
+                    saved.look().nodes.extend(node);
                     return match lines.next()? {
                         None => Ok(saved),
                         Some(_) => Err(lines.wrong("something follows the last line")),
@@ -292,6 +327,35 @@ impl Saved {
             }
         }
     }
+}
+
+impl Saved {
+    /// What nodes held at the look that is being read.
+    fn look(&mut self) -> &mut Finals {
+        self.later.as_mut().unwrap_or(&mut self.finals)
+    }
+}
+
+/// Writes what nodes held, and counts it.
+fn held<'a>(
+    finals: &'a Finals,
+    line: &mut impl FnMut(LineOut<'a>) -> std::io::Result<()>,
+    counts: &mut Counts,
+) -> std::io::Result<()> {
+    for (node, data) in &finals.nodes {
+        counts.nodes += 1;
+        line(LineOut::Node(node))?;
+        for (database, expires) in &data.expires {
+            line(LineOut::Expires(*database, *expires))?;
+        }
+        for (database, keys) in &data.keys {
+            for (key, held) in keys {
+                counts.keys += 1;
+                line(LineOut::Key(*database, key, held))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The lines of a file, one at a time.

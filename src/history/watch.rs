@@ -27,8 +27,9 @@ const PATIENCE: Timeouts = Timeouts {
 
 /// Looks at each server of a cluster again and again, each on its own, so that one that is frozen
 /// holds up no other, and records what is new: of a node whether it answers, its role, replid,
-/// links, loading and syncs; of the proxy the state of each of its servers. Ends when it is
-/// dropped.
+/// links, loading and syncs, how many resyncs it has served ([`RESYNCS`]) and which run of the
+/// server it is ([`RUN`]), as a restarted one counts anew; of the proxy the state of each of its
+/// servers. Ends when it is dropped.
 ///
 /// A link is called after the server at its other end, also through a relay; one to an address
 /// that no server of the cluster has, after that address.
@@ -105,6 +106,11 @@ struct Shown {
 
 /// The property that says whether a server answers.
 const ANSWERS: &str = "answers";
+/// The property that says which run of a node it is: new at every start.
+pub const RUN: &str = "run";
+/// The properties that count the resyncs which a node was asked for: in full, in part, and those in
+/// part that it refused.
+pub const RESYNCS: [&str; 3] = ["sync_full", "sync_partial_ok", "sync_partial_err"];
 
 impl Shown {
     fn of(who: &str, recording: &Recording) -> Self {
@@ -121,6 +127,11 @@ impl Shown {
         let answers = if seen.is_some() { "yes" } else { "no" };
         self.is(ANSWERS, answers);
         let Some(seen) = seen else { return };
+        // Another run counts from nothing: what it shows first is new, though it be as before.
+        if self.last.get(RUN) != seen.get(RUN) {
+            self.last
+                .retain(|what, _| !RESYNCS.contains(&what.as_str()));
+        }
         for (what, value) in &seen {
             self.is(what, value);
         }
@@ -143,6 +154,9 @@ impl Shown {
     }
 }
 
+/// What is asked of a node.
+const SECTIONS: [&str; 4] = ["server", "replication", "persistence", "stats"];
+
 struct NodeLooker {
     server: Arc<dyn Server>,
     password: Option<String>,
@@ -161,12 +175,13 @@ impl NodeLooker {
                     .ok()?
             }
         };
-        let mut both = redis::pipe();
-        both.cmd("INFO").arg("replication");
-        both.cmd("INFO").arg("persistence");
-        let (replication, persistence): (String, String) = client.pipeline(&both).await.ok()?;
+        let mut all = redis::pipe();
+        for section in SECTIONS {
+            all.cmd("INFO").arg(section);
+        }
+        let sections: Vec<String> = client.pipeline(&all).await.ok()?;
         self.client = Some(client);
-        let info = Info::parse(&format!("{replication}\r\n{persistence}"));
+        let info = Info::parse(&sections.join("\r\n"));
         Some(states(&info, |host, port| {
             let address = SocketAddr::new(host.parse().ok()?, port);
             self.places.get(&address).cloned()
@@ -183,6 +198,14 @@ fn states(info: &Info, name: impl Fn(&str, u16) -> Option<String>) -> BTreeMap<S
     ]);
     if let Some(loading) = info.loading() {
         states.insert("loading".to_owned(), yes_no(loading));
+    }
+    if let Some(run) = info.run_id() {
+        states.insert(RUN.to_owned(), run.to_owned());
+    }
+    for what in RESYNCS {
+        if let Some(count) = info.stat(what) {
+            states.insert(what.to_owned(), count.to_string());
+        }
     }
     for master in &replication.masters {
         let other = name(&master.host, master.port)
@@ -267,12 +290,46 @@ mod tests {
     }
 
     #[test]
+    fn another_run_counts_its_resyncs_anew() {
+        let recording = Recording::new();
+        let mut shown = Shown::of("primary1", &recording);
+        for run in ["a", "a", "b"] {
+            shown.shows(seen(&[
+                ("run", run),
+                ("sync_full", "1"),
+                ("role", "master"),
+            ]));
+        }
+        let history = recording.finish();
+        let events: Vec<String> = history
+            .events
+            .iter()
+            .map(|event| match &event.subject {
+                Subject::State { what, value, .. } => [what, value]
+                    .map(|name| history.names.text(*name))
+                    .join(" "),
+                Subject::Fault { .. } => "fault".to_owned(),
+            })
+            .collect();
+        let wanted = [
+            "answers yes",
+            "role master",
+            "run a",
+            "sync_full 1",
+            "run b",
+            "sync_full 1",
+        ];
+        assert_eq!(events, wanted);
+    }
+
+    #[test]
     fn links_are_called_after_the_server_at_their_end() {
         let info = Info::parse(
             "# Replication\r\nrole:active-replica\r\nmaster_host:127.0.0.2\r\nmaster_port:1\r\n\
              master_link_status:up\r\nmaster_sync_in_progress:0\r\nmaster_1_host:127.0.0.9\r\n\
              master_1_port:2\r\nmaster_1_link_status:down\r\nmaster_1_sync_in_progress:1\r\n\
-             master_replid:abc\r\nloading:0\r\n",
+             master_replid:abc\r\nloading:0\r\nrun_id:def\r\nsync_full:2\r\n\
+             sync_partial_ok:0\r\n",
         );
         let states = states(&info, |host, _| {
             (host == "127.0.0.2").then(|| "primary2".to_owned())
@@ -281,6 +338,9 @@ mod tests {
             ("role", "active-replica"),
             ("replid", "abc"),
             ("loading", "no"),
+            ("run", "def"),
+            ("sync_full", "2"),
+            ("sync_partial_ok", "0"),
             ("link primary2", "up"),
             ("sync primary2", "no"),
             ("link 127.0.0.9:2", "down"),

@@ -11,11 +11,13 @@
 
 mod carry;
 mod door;
+mod envelope;
 mod filter;
 pub mod mutation;
 mod passage;
 mod pump;
 pub mod stream;
+mod tap;
 mod traffic;
 
 #[cfg(test)]
@@ -32,6 +34,7 @@ use self::door::Door;
 pub use self::filter::{Filter, MakeFilter};
 pub use self::passage::{Direction, Passage};
 use self::passage::{Orders, Standing};
+pub use self::tap::Tap;
 use self::traffic::Ledger;
 pub use self::traffic::{Connections, Crossing, Traffic};
 
@@ -62,6 +65,7 @@ struct Shared {
     orders: watch::Sender<Orders>,
     ledger: Ledger,
     filters: Mutex<[Option<MakeFilter>; 2]>,
+    tap: Mutex<Option<Tap>>,
 }
 
 impl Relay {
@@ -79,6 +83,7 @@ impl Relay {
             orders: watch::Sender::new(Orders::default()),
             ledger: Ledger::default(),
             filters: Mutex::default(),
+            tap: Mutex::default(),
         });
         let task = tokio::spawn(door.keep(Arc::clone(&shared)));
         Ok(Self {
@@ -149,6 +154,12 @@ impl Relay {
         filters[direction.index()] = make;
     }
 
+    /// Has a tap told of every write that goes downstream from now on, on live connections too, or
+    /// none. It sees what comes, and what goes on after a filter.
+    pub fn tap(&self, tap: Option<Tap>) {
+        *self.shared.tapped() = tap;
+    }
+
     /// How new connections and bytes are treated now.
     pub fn is_refusing(&self) -> bool {
         self.shared.orders.borrow().refusing
@@ -196,5 +207,9 @@ impl Drop for Relay {
 impl Shared {
     fn filters(&self) -> std::sync::MutexGuard<'_, [Option<MakeFilter>; 2]> {
         self.filters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tapped(&self) -> std::sync::MutexGuard<'_, Option<Tap>> {
+        self.tap.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -15,11 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::envelope::{Inner, commands, encoded, is_idle, payload, text, unwrapped};
 use super::stream::{Command, Parser, Piece};
 use super::{Filter, MakeFilter};
-
-/// How many envelopes inside each other are opened: in a ring, a write comes back through all.
-const DEPTH: u8 = 16;
 
 /// What is done to a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,14 +191,14 @@ impl Mutating {
 
     fn command(&mut self, command: Command, onward: &mut Vec<u8>) {
         let argv = command.argv();
-        let Some(inner) = unwrapped(&argv, DEPTH) else {
+        let Some(inner) = unwrapped(&argv, &mut self.database) else {
             self.release(onward);
             onward.extend_from_slice(command.raw());
             return;
         };
-        if inner.iter().all(|argv| is_idle(argv)) {
+        if inner.iter().all(|inner| is_idle(&inner.argv)) {
             self.release(onward);
-            self.idle(&command, &inner[0], onward);
+            self.idle(&command, &inner[0].argv, onward);
             return;
         }
         if let Some(first) = self.held.take() {
@@ -213,9 +211,9 @@ impl Mutating {
             );
             return;
         }
-        let change = |argv: &Vec<Bytes>| match is_idle(argv) {
+        let change = |inner: &Inner| match is_idle(&inner.argv) {
             true => None,
-            false => self.mutator.change_of(argv),
+            false => self.mutator.change_of(&inner.argv),
         };
         let changes: Vec<Option<Change>> = inner.iter().map(change).collect();
         if changes.contains(&Some(Change::SwapWithNext)) {
@@ -250,11 +248,6 @@ impl Mutating {
 
     /// A command that changes no data: makes up for what went on too much or too little.
     fn idle(&mut self, command: &Command, argv: &[Bytes], onward: &mut Vec<u8>) {
-        if let [name, number] = argv
-            && name.eq_ignore_ascii_case(b"SELECT")
-        {
-            self.database = text(number).unwrap_or(self.database);
-        }
         let came = length(command.raw().len());
         let is_ping = argv[0].eq_ignore_ascii_case(b"PING");
         if !is_ping || self.drift == 0 {
@@ -274,61 +267,6 @@ fn length(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-fn text<T: std::str::FromStr>(bytes: &[u8]) -> Option<T> {
-    std::str::from_utf8(bytes).ok()?.parse().ok()
-}
-
-/// Whether a command changes no data, and is not a part of a transaction's frame.
-fn is_idle(argv: &[Bytes]) -> bool {
-    let names: [&[u8]; 5] = [b"PING", b"SELECT", b"MULTI", b"EXEC", b"REPLCONF"];
-    argv.first()
-        .is_none_or(|name| names.iter().any(|idle| name.eq_ignore_ascii_case(idle)))
-}
-
-/// The payload of an envelope, `RREPLAY uuid payload database mvcc`.
-fn payload(argv: &[Bytes]) -> Option<&Bytes> {
-    match argv {
-        [name, _, payload, _, _] if name.eq_ignore_ascii_case(b"RREPLAY") => Some(payload),
-        _ => None,
-    }
-}
-
-/// The commands in a payload; none if it holds anything else.
-fn commands(payload: &[u8]) -> Option<Vec<Vec<Bytes>>> {
-    let mut found = Some(Vec::new());
-    let mut parser = Parser::in_commands();
-    let mut give = |piece: Piece| match (piece, &mut found) {
-        (Piece::Command(command), Some(commands)) => commands.push(command.argv()),
-        _ => found = None,
-    };
-    parser.push(payload, &mut give);
-    parser.end(&mut give);
-    found
-}
-
-/// The commands in an envelope, and in those inside it; or the one that is none. None if it holds
-/// anything else, or nothing, or more than `depth` inside each other.
-fn unwrapped(argv: &[Bytes], depth: u8) -> Option<Vec<Vec<Bytes>>> {
-    let Some(payload) = payload(argv) else {
-        return Some(vec![argv.to_vec()]);
-    };
-    let mut all = Vec::new();
-    for argv in commands(payload)? {
-        all.extend(unwrapped(&argv, depth.checked_sub(1)?)?);
-    }
-    (!all.is_empty()).then_some(all)
-}
-
-fn encoded(argv: &[Bytes]) -> Vec<u8> {
-    let mut bytes = format!("*{}\r\n", argv.len()).into_bytes();
-    for word in argv {
-        bytes.extend(format!("${}\r\n", word.len()).bytes());
-        bytes.extend_from_slice(word);
-        bytes.extend(b"\r\n");
-    }
-    bytes
-}
-
 /// A command as it goes on after the changes of all that it holds, in their order: nothing, once or
 /// more often. None if it stays.
 fn changed(
@@ -343,7 +281,7 @@ fn changed(
     let inside = commands(payload)?;
     // The envelope of one command says where it is carried out.
     if let [only] = &inside[..]
-        && self::payload(only).is_none()
+        && super::envelope::payload(only).is_none()
     {
         let change = changes.next()??;
         if let Change::Database(other) = change {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::passage::{Direction, Orders, Passage};
+use super::tap::Flow;
 use super::traffic::Crossing;
 use super::{Filter, Shared};
 
@@ -56,6 +57,8 @@ pub(super) struct Pump<'a> {
     direction: Direction,
     connection: u64,
     filter: Option<Box<dyn Filter>>,
+    /// Of the data: what taps follow.
+    flow: Option<Flow>,
     orders: watch::Receiver<Orders>,
     passage: Passage,
     generation: u64,
@@ -91,11 +94,14 @@ impl<'a> Pump<'a> {
         let mut orders = shared.orders.subscribe();
         let standing = orders.borrow_and_update().standing[direction.index()].clone();
         let seed = shared.seed ^ (connection << 1) ^ direction.index() as u64;
+        let filtered = filter.is_some();
+        let is_data = direction == Direction::TowardsDownstream;
         let mut pump = Self {
             shared,
             direction,
             connection,
             filter,
+            flow: is_data.then(|| Flow::new(connection, filtered)),
             orders,
             passage: Passage::Pass,
             generation: standing.generation,
@@ -183,6 +189,9 @@ impl<'a> Pump<'a> {
             self.queue.clear();
             self.maimed |= lost > 0;
             self.shared.ledger.lost(self.direction, lost as u64);
+            if let Some(flow) = &mut self.flow {
+                flow.all_discarded();
+            }
         }
     }
 
@@ -213,11 +222,15 @@ impl<'a> Pump<'a> {
                 if let Some(filter) = &mut self.filter {
                     filter.end(&mut onward);
                 }
-                self.enqueue(0, onward);
+                self.enqueue(&[], onward);
             }
             Ok(length) if self.passage == Passage::Discard => {
                 self.maimed = true;
                 self.shared.ledger.discarded(self.direction, length);
+                if let Some(flow) = &mut self.flow {
+                    let tap = self.shared.tapped().clone();
+                    flow.discarded(tap, &buffer[..length]);
+                }
             }
             Ok(length) => {
                 let came = &buffer[..length];
@@ -229,15 +242,20 @@ impl<'a> Pump<'a> {
                     }
                     None => came.to_vec(),
                 };
-                self.enqueue(length, onward);
+                self.enqueue(came, onward);
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(_) => self.end = Some(End::Reset),
         }
     }
 
-    fn enqueue(&mut self, came: usize, onward: Vec<u8>) {
-        self.shared.ledger.seen(self.direction, came, onward.len());
+    fn enqueue(&mut self, came: &[u8], onward: Vec<u8>) {
+        let (length, kept) = (came.len(), onward.len());
+        self.shared.ledger.seen(self.direction, length, kept);
+        if let Some(flow) = &mut self.flow {
+            let tap = self.shared.tapped().clone();
+            flow.came(tap, came, &onward);
+        }
         if onward.is_empty() {
             return;
         }
@@ -308,6 +326,9 @@ impl<'a> Pump<'a> {
         }
         self.held -= written;
         self.passed += written as u64;
+        if let Some(flow) = &mut self.flow {
+            flow.passed(self.passed, now.into_std());
+        }
         self.last = Some((now, written));
         if let Some(budget) = &mut self.budget {
             *budget -= written as u64;

@@ -10,7 +10,9 @@ use anyhow::Result;
 
 use super::Scenario;
 use crate::cluster::{Order, finals};
-use crate::history::{FILE, History, INTERVAL, Moment, Phase, Recording, Saved, Subject, Watch};
+use crate::history::{
+    FILE, History, INTERVAL, Moment, Phase, Recording, Saved, Subject, Taps, Watch,
+};
 use crate::judge::judge;
 use crate::model::Class;
 use crate::property::agreement;
@@ -270,6 +272,7 @@ async fn run(trial: &Trial) -> Result<()> {
     trial.announce(schedule.to_string());
     let recording = Recording::new();
     let watch = Watch::start(cluster, &recording, INTERVAL);
+    let taps = Taps::on(cluster, &recording);
     let subscribers = Subscribers::start(cluster, &recording).await?;
     let plans = plans(trial);
     let mut traffics = Vec::new();
@@ -298,8 +301,9 @@ async fn run(trial: &Trial) -> Result<()> {
     // Time itself is what is waited for.
     tokio::time::sleep_until((ended + BRIEF_LIFE_IS_OVER).into()).await;
     let finals_from = recording.now();
-    let finals = finals::collect(cluster).await?;
+    let ends = finals::collect_twice(cluster, &recording, &taps).await?;
     watch.stop().await;
+    let crossed = taps.finish();
     let saved = Saved {
         seed: trial.seed(),
         identity: format!("{}, mixed-traffic/{}", trial.identity(), trial.variant()),
@@ -307,7 +311,11 @@ async fn run(trial: &Trial) -> Result<()> {
         persistence: cluster.persistence(),
         history: recording.finish(),
         finals_from,
-        finals,
+        crossings: crossed.crossings,
+        forgotten: crossed.forgotten,
+        finals: ends.finals,
+        finals_at: Some(ends.finals_at),
+        later: Some(ends.later),
     };
     // Kept before it is judged.
     let folder = tempfile::tempdir()?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::history::{Action, Content, Name, Outcome, Phase, Reply, Subject, Token};
+use crate::history::{Action, Content, Crossed, Name, Outcome, Phase, Reply, Subject, Token};
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -122,15 +122,50 @@ fn finals() -> impl Strategy<Value = Finals> {
     prop::collection::btree_map("[a-z]{1,5}", data, 0..3).prop_map(|nodes| Finals { nodes })
 }
 
+fn crossing() -> impl Strategy<Value = Crossing> {
+    let at = || any::<u64>().prop_map(Moment);
+    let crossed = prop_oneof![
+        at().prop_map(Crossed::Passed),
+        (at(), name()).prop_map(|(at, name)| Crossed::Changed(at, name)),
+        at().prop_map(Crossed::Lost),
+        Just(Crossed::Swallowed),
+        Just(Crossed::Held),
+    ];
+    (
+        (name(), any::<u8>(), prop::option::of(name()), name()),
+        prop::option::of(token()),
+        any::<u8>(),
+        any::<u32>(),
+        at(),
+        crossed,
+    )
+        .prop_map(
+            |((link, database, key, command), token, hops, bytes, arrived, crossed)| Crossing {
+                link,
+                database,
+                key,
+                command,
+                token,
+                hops,
+                bytes,
+                arrived,
+                crossed,
+            },
+        )
+}
+
 fn saved() -> impl Strategy<Value = Saved> {
+    let crossings = prop::collection::vec(crossing(), 0..10);
     (
         any::<u64>(),
         any::<String>(),
         prop::collection::vec(operation(), 0..20),
         prop::collection::vec(event(), 0..5),
+        (crossings, any::<u64>()),
         finals(),
+        prop::option::of((any::<u64>().prop_map(Moment), finals())),
     )
-        .prop_map(|(seed, text, operations, events, finals)| {
+        .prop_map(|(seed, text, operations, events, crossed, finals, later)| {
             let mut history = History {
                 operations,
                 events,
@@ -147,7 +182,11 @@ fn saved() -> impl Strategy<Value = Saved> {
                 persistence: BTreeMap::from([("primary1".to_owned(), Persistence::Aof)]),
                 finals_from: Moment(7),
                 history,
+                crossings: crossed.0,
+                forgotten: crossed.1,
                 finals,
+                finals_at: later.as_ref().map(|(at, _)| *at),
+                later: later.map(|(_, later)| later),
             }
         })
 }
@@ -208,8 +247,8 @@ const HEADER: &str = r#"{"header":{"format":1,"seed":0,"identity":"","schedule":
 #[case("", "line 1: the file is empty")]
 #[case("{}", "line 1: is no header: it names no format")]
 #[case(
-    r#"{"header":{"format":2,"new":[]}}"#,
-    "is in format 2 of a newer keydb-harness; this one reads formats up to 1"
+    r#"{"header":{"format":3,"new":[]}}"#,
+    "is in format 3 of a newer keydb-harness; this one reads formats up to 2"
 )]
 #[case(
     r#"{"header":{"format":1}}"#,
@@ -235,6 +274,15 @@ const HEADER: &str = r#"{"header":{"format":1,"seed":0,"identity":"","schedule":
     "line 2: a key or a node without a name"
 )]
 #[case(
+    "HEADER\n{\"crossing\":{\"link\":3,\"database\":0,\"key\":null,\"command\":0,\"token\":null,\
+     \"hops\":1,\"bytes\":1,\"arrived\":0,\"crossed\":\"Held\"}}",
+    "line 2: a link, a command or a key without a name"
+)]
+#[case(
+    "HEADER\n\"later\"\n\"later\"",
+    "line 3: nodes were not read a third time"
+)]
+#[case(
     "HEADER\n{\"end\":{\"names\":1,\"operations\":0,\"events\":0,\"nodes\":0,\"keys\":0}}",
     "line 2: lines are missing"
 )]
@@ -242,6 +290,21 @@ fn errors_name_the_line_and_the_cause(#[case] lines: &str, #[case] wanted: &str)
     let error = error_of(lines.replace("HEADER", HEADER).as_bytes());
     assert!(error.contains(wanted), "{error}");
     assert!(error.contains(FILE), "{error}");
+}
+
+#[test]
+fn format_1_is_still_read() {
+    let lines = r#"HEADER
+{"name":"x"}
+{"node":"p1"}
+{"key":[0,"x",{"content":{"Text":"v1.1"},"ttl":null}]}
+{"end":{"names":1,"operations":0,"events":0,"nodes":1,"keys":1}}
+"#;
+    let folder = of_lines(lines.replace("HEADER", HEADER).as_bytes());
+    let saved = Saved::load(folder.path()).unwrap();
+    assert_eq!(saved.finals.nodes["p1"].keys[&0].len(), 1);
+    assert_eq!((saved.later, saved.finals_at), (None, None));
+    assert_eq!((saved.crossings.len(), saved.forgotten), (0, 0));
 }
 
 #[test]

@@ -94,14 +94,16 @@ fn registered(case: &Case<'_>, end: &End<'_>, tally: &mut Tally) {
         return;
     };
     tally.lost += 1;
-    tally.breaches.add(writes, Some(end.slot), || {
-        let (whose, nodes) = (end.whose(index), index.nodes_like(end.slot, end.node));
-        let shown = end.shown.as_deref().unwrap_or("absent");
-        format!(
-            "{whose} is {shown} on {nodes}, without {}",
-            index.told(lost)
-        )
-    });
+    tally
+        .breaches
+        .add_of(writes, Some(end.slot), Some(lost), || {
+            let (whose, nodes) = (end.whose(index), index.nodes_like(end.slot, end.node));
+            let shown = end.shown.as_deref().unwrap_or("absent");
+            format!(
+                "{whose} is {shown} on {nodes}, without {}",
+                index.told(lost)
+            )
+        });
 }
 
 /// A text, list, set or stream: each element that was added and not removed must be there.
@@ -161,7 +163,7 @@ fn grown(
         tally.n += 1;
         if lost {
             tally.lost += 1;
-            tally.breaches.add(1, Some(slot), || {
+            tally.breaches.add_of(1, Some(slot), Some(number), || {
                 let nodes: Vec<String> = nodes.map(|node| index.nodes_like(slot, node)).collect();
                 let (key, nodes) = (index.key(slot), nodes.join(" "));
                 format!("{key} on {nodes} lacks {}", index.told(number))

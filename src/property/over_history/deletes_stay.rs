@@ -32,7 +32,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
             for (node, content) in index.contents(slot) {
                 let Some(content) = content else { continue };
                 let size = index.operations(slot).len();
-                breaches.add(size, Some(slot), || {
+                breaches.add_of(size, Some(slot), Some(deletion), || {
                     let (key, nodes) = (index.key(slot), index.nodes_like(slot, node));
                     format!(
                         "{key} is {} on {nodes} after {}",
@@ -113,7 +113,7 @@ fn back(index: &Index<'_>, slot: usize, breaches: &mut Breaches) -> usize {
             continue;
         }
         found = 1;
-        breaches.add(index.operations(slot).len(), Some(slot), || {
+        breaches.add_of(index.operations(slot).len(), Some(slot), Some(last), || {
             let (key, nodes) = (index.key(slot), index.nodes_like(slot, node));
             format!("{key} is {text} on {nodes} after {}", index.told(last))
         });
@@ -163,7 +163,7 @@ fn removed(
             let Ok(place) = gone.binary_search_by_key(&token, |(token, _)| *token) else {
                 continue;
             };
-            breaches.add(2, Some(slot), || {
+            breaches.add_of(2, Some(slot), Some(gone[place].1), || {
                 let (key, nodes) = (index.key(slot), index.nodes_like(slot, node));
                 format!(
                     "{key} holds {token} on {nodes} after {}",

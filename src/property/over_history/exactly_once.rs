@@ -130,14 +130,14 @@ fn grown(index: &Index<'_>, slot: usize, scratch: &mut Scratch, breaches: &mut B
             if let [(one, _), (other, _)] = pair
                 && one == other
             {
-                breaches.add(1, Some(slot), || {
+                breaches.add_of(1, Some(slot), Some(*one), || {
                     let (key, nodes) = at(node);
                     format!("{key} on {nodes} holds twice {}", index.told(*one))
                 });
             }
         }
         ordered(index, places, |one, other| {
-            breaches.add(2, Some(slot), || {
+            breaches.add_of(2, Some(slot), Some(one), || {
                 let (key, nodes) = at(node);
                 format!(
                     "{key} on {nodes} holds {} after {}",

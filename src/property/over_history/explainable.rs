@@ -25,7 +25,16 @@ pub fn judge(case: &Case<'_>) -> Judgement {
     register::ends(case, |end| {
         n += usize::from(end.bound.writes > 0 || end.shown.is_some());
         match why(case, end) {
-            Some(why) => breaches.add(end.bound.writes, Some(end.slot), why),
+            Some(why) => {
+                let missed = match end.explained {
+                    Explained::Older { newer, .. } | Explained::DeletedEarlier(newer) => {
+                        Some(newer)
+                    }
+                    Explained::Refused(written) => Some(written),
+                    _ => None,
+                };
+                breaches.add_of(end.bound.writes, Some(end.slot), missed, why);
+            }
             None if end.bound.forgiven(index, end.written) => forgiven += 1,
             None => {}
         }

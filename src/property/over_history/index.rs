@@ -299,7 +299,9 @@ impl<'a> Index<'a> {
                 .filter_map(|reader| reader.peek().map(|(key, _)| key.as_str()))
                 .min()
             {
+                // A text may have a number for other reasons: a relay saw it, say.
                 let name = input.history.names.find(key);
+                let name = name.filter(|name| by_name.knows(*name));
                 let known = name.map(|name| *by_name.place(database, name));
                 let slot = match known {
                     Some(slot) if slot != NONE => slot as usize,
@@ -441,7 +443,7 @@ impl<'a> Index<'a> {
 }
 
 /// An operation's command, without its key.
-fn command(operation: &Operation) -> String {
+pub(super) fn command(operation: &Operation) -> String {
     match &operation.action {
         Action::Set(token) => format!("SET {token}"),
         Action::SetFor(token, ttl) => format!("SET {token} PX {ttl}"),
@@ -503,6 +505,14 @@ fn standing(input: &Input<'_>) -> Vec<Standing> {
 struct ByName(Vec<Vec<u32>>);
 
 impl ByName {
+    /// Whether a key has a slot in any database.
+    fn knows(&self, name: Name) -> bool {
+        let of = |names: &Vec<u32>| names.get(name.0 as usize).copied();
+        self.0
+            .iter()
+            .any(|names| of(names).is_some_and(|slot| slot != NONE))
+    }
+
     fn place(&mut self, database: u8, name: Name) -> &mut u32 {
         let (database, name) = (usize::from(database), name.0 as usize);
         if self.0.len() <= database {

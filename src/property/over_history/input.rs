@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::exposure::Exposure;
 use super::index::Index;
-use crate::history::{Finals, History, Moment, Name, Token};
+use crate::history::{Crossing, Finals, History, Moment};
 use crate::property::survival::LAG_WINDOW;
 
 /// How much earlier a write must have completed than another was invoked to be older than it. KeyDB
@@ -13,21 +13,6 @@ const OLDER_BY: Duration = Duration::from_millis(2);
 
 /// How far times to live may be apart: nodes are read one after the other.
 const TTL_TOLERANCE: Duration = Duration::from_secs(1);
-
-/// Something that a relay saw on a link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Crossing {
-    /// The directed link: `primary1->primary2`.
-    pub link: String,
-    /// When.
-    pub at: Moment,
-    /// The key, if the relay understood it.
-    pub key: Option<Name>,
-    /// The value, if the relay understood it.
-    pub token: Option<Token>,
-    /// What became of it: `passed on`, `held`, `refused`, `lost in a cut`, ...
-    pub fate: String,
-}
 
 /// Bounds that the caller sets on what is otherwise only measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -56,8 +41,10 @@ pub struct Input<'a> {
     pub finals_at: Moment,
     /// What befell nodes that acknowledged writes.
     pub exposures: &'a [Exposure],
-    /// What relays saw.
+    /// What relays saw, in the order of its arrival.
     pub crossings: &'a [Crossing],
+    /// How many earlier crossings are not told any more.
+    pub forgotten: u64,
     /// What the caller demands of measures.
     pub bounds: Bounds,
     /// How long before its node's end an acknowledged write may be lost with it.
@@ -79,6 +66,7 @@ impl<'a> Input<'a> {
             finals_at: history.length,
             exposures: &[],
             crossings: &[],
+            forgotten: 0,
             bounds: Bounds::default(),
             lag_window: LAG_WINDOW,
             older_by: OLDER_BY,

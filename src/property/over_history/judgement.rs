@@ -102,8 +102,12 @@ impl Gathered<'_> {
         let (verdict, evidence) = if self.breaches.count > 0 {
             let smallest = self.breaches.smallest();
             let texts: Vec<&str> = smallest.iter().map(|breach| &*breach.text).collect();
-            let traced = smallest.iter().find_map(|breach| breach.slot);
-            state = traced.map_or_else(String::new, |slot| trace::of_slot(case, slot));
+            let traced = smallest
+                .iter()
+                .find_map(|breach| Some((breach.slot?, breach.write)));
+            state = traced.map_or_else(String::new, |(slot, write)| {
+                trace::of_slot(case, slot, write)
+            });
             let count = self.breaches.count;
             let texts = texts.join("; ");
             (

@@ -16,10 +16,11 @@ mod lives;
 mod reading;
 mod register;
 pub mod trace;
+mod way;
 
 pub use exposure::{Exposure, Fsync, Loss, LossRow, Returns, Strike, TABLE, exposures};
 pub use index::{Index, Kind, Slot, Standing};
-pub use input::{Bounds, Case, Crossing, Input};
+pub use input::{Bounds, Case, Input};
 pub use judgement::{Judgement, Power};
 
 /// A property: its name, what it promises, and who judges it.

@@ -1,18 +1,21 @@
-//! Nothing changes after traffic stops.
+//! Nothing changes after traffic stops, and no write crosses a relay.
 //!
 //! KeyDB's documentation (active-rep): there is 'logic to prevent infinitely bouncing queries between
-//! clients in a loop' (P12). Keys that are bound to expire may go, and live shorter.
+//! clients in a loop' (P12). Keys that are bound to expire may go, and live shorter. The bytes that
+//! cross relays besides keep-alives are measured: offsets must not grow by an echo.
+
+use std::collections::BTreeMap;
 
 use super::breach::Breaches;
 use super::input::Case;
-use super::judgement::{Gathered, Judgement};
+use super::judgement::{Gathered, Judgement, measure};
 use super::register::shown;
-use crate::history::Held;
+use crate::history::{Crossing, DATA, Held, Name, Subject};
 
 /// Its name in the table.
 pub const NAME: &str = "quiet";
 /// What is promised.
-pub const PROMISE: &str = "nothing changes after traffic stops";
+pub const PROMISE: &str = "nothing changes, and no write is sent, after traffic stops";
 
 /// Judges it.
 pub fn judge(case: &Case<'_>) -> Judgement {
@@ -59,17 +62,76 @@ pub fn judge(case: &Case<'_>) -> Judgement {
                 }
             }
         }
+        n += crossed(case, &mut breaches);
     }
+    let measures = case.input.later.and_then(|_| bytes(case));
     Gathered {
         check: NAME,
         promise: PROMISE,
-        what: "keys that were looked at twice",
+        what: "keys that were looked at twice, and writes since",
         n,
         breaches,
-        note: String::new(),
-        measures: Vec::new(),
+        note: measures.map_or_else(String::new, |bytes| {
+            format!("{bytes} bytes besides keep-alives crossed relays")
+        }),
+        measures: measures
+            .map(|bytes| measure("quiet-bytes", bytes as f64, "bytes"))
+            .into_iter()
+            .collect(),
     }
     .concluded(case)
+}
+
+/// The writes of the history's keys that came to a relay after nodes were read. A deletion of what
+/// is bound to expire is none of them. Gives how many there are.
+fn crossed(case: &Case<'_>, breaches: &mut Breaches) -> usize {
+    let mut n = 0;
+    let index = &case.index;
+    let names = &case.input.history.names;
+    let all = case.input.crossings;
+    let from = all.partition_point(|crossing| crossing.arrived < case.input.finals_at);
+    for crossing in &all[from..] {
+        let key = crossing.key;
+        let Some(slot) = key.and_then(|key| index.slot(crossing.database, key)) else {
+            continue;
+        };
+        let Crossing {
+            link,
+            command,
+            arrived,
+            ..
+        } = *crossing;
+        let mut held = index.held(slot).iter().flatten();
+        let expires = held.any(|held| held.ttl.is_some());
+        if expires && ["DEL", "UNLINK"].contains(&names.text(command)) {
+            continue;
+        }
+        n += 1;
+        breaches.add(1, Some(slot), || {
+            let [command, link] = [command, link].map(|name| names.text(name));
+            let key = index.key(slot);
+            format!("{command} of {key} came over {link} at {arrived}")
+        });
+    }
+    n
+}
+
+/// How many bytes besides keep-alives came to relays after nodes were read; none without relays.
+fn bytes(case: &Case<'_>) -> Option<u64> {
+    let history = case.input.history;
+    let data = history.names.find(DATA)?;
+    let mut links: BTreeMap<Name, (u64, u64)> = BTreeMap::new();
+    for event in &history.events {
+        let Subject::State { node, what, value } = event.subject else {
+            continue;
+        };
+        if what == data && event.at >= case.input.finals_at {
+            let bytes = history.names.text(value).parse().unwrap_or_default();
+            links.entry(node).or_insert((bytes, bytes)).1 = bytes;
+        }
+    }
+    let more = links.values().map(|(from, to)| to.saturating_sub(*from));
+    (!links.is_empty()).then(|| more.sum())
 }
 
 fn same(before: Option<&Held>, after: Option<&Held>) -> bool {

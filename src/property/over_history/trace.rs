@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use super::index::{Effect, effect};
+use super::index::{Effect, Standing, effect};
 use super::input::Case;
 use super::register::shown;
-use crate::history::{Event, Name, Subject};
+use super::way;
+use crate::history::{DATA, Event, PASSED, RUN, Subject};
 
-/// How many writes, events and crossings a paragraph names.
+/// How many writes and events a paragraph names.
 const MOST: usize = 6;
 
 /// How long around a key's last writes events are of interest, in nanoseconds.
@@ -16,12 +17,12 @@ const AROUND: u64 = 2_000_000_000;
 /// Follows a key; none if the history does not know it.
 pub fn of(case: &Case<'_>, database: u8, key: &str) -> Option<String> {
     let name = case.input.history.names.find(key)?;
-    Some(of_slot(case, case.index.slot(database, name)?))
+    Some(of_slot(case, case.index.slot(database, name)?, None))
 }
 
-/// Follows a key: its last writes, what befell the cluster around them, what relays saw of it, and
-/// who holds it at the end.
-pub(super) fn of_slot(case: &Case<'_>, slot: usize) -> String {
+/// Follows a key: its last writes, and the one that is missed, if that is known; what befell the
+/// cluster around them, what relays saw, and who holds it at the end.
+pub(super) fn of_slot(case: &Case<'_>, slot: usize, missed: Option<u32>) -> String {
     let index = &case.index;
     let writes: Vec<u32> = index
         .operations(slot)
@@ -29,23 +30,32 @@ pub(super) fn of_slot(case: &Case<'_>, slot: usize) -> String {
         .copied()
         .filter(|number| effect(index.operation(*number)) != Effect::Read)
         .collect();
+    let first = writes.len().saturating_sub(MOST);
+    let mut last = writes[first..].to_vec();
+    let early = missed.filter(|missed| writes[..first].contains(missed));
+    if let (Some(early), Some(oldest)) = (early, last.first_mut()) {
+        *oldest = early;
+    }
     let mut text = format!("{}: ", index.key(slot));
-    match writes.len() {
-        0 => text.push_str("no operation wrote it"),
-        n if n > MOST => {
+    match (writes.len(), early) {
+        (0, _) => text.push_str("no operation wrote it"),
+        (n, None) if n > MOST => {
             let _ = write!(text, "the last {MOST} of {n} writes are ");
+        }
+        (n, Some(_)) => {
+            let _ = write!(text, "the missed one of {n} writes, and the last, are ");
         }
         _ => {}
     }
-    let last = &writes[writes.len().saturating_sub(MOST)..];
     let told: Vec<String> = last.iter().map(|number| index.told(*number)).collect();
     text.push_str(&told.join(", then "));
     text.push('.');
-    let from = last
+    let of_interest = missed.map_or(last, |missed| vec![missed]);
+    let from = of_interest
         .iter()
         .map(|number| index.operation(*number).invoked.0)
         .min();
-    let to = last
+    let to = of_interest
         .iter()
         .map(|number| index.operation(*number).completed.0)
         .max();
@@ -57,7 +67,11 @@ pub(super) fn of_slot(case: &Case<'_>, slot: usize) -> String {
             &mut text,
         );
     }
-    crossed(case, index.slots[slot].name, &mut text);
+    text.push_str(&way::told(
+        case,
+        slot,
+        missed.or_else(|| newest(case, &writes)),
+    ));
     let ends = index.contents(slot).map(|(node, content)| {
         let what = content.map_or("nothing".to_owned(), shown);
         format!("{} {what}", index.nodes_like(slot, node))
@@ -72,7 +86,7 @@ fn around(case: &Case<'_>, from: u64, to: u64, text: &mut String) {
     let events = &case.input.history.events;
     let within: Vec<&Event> = events
         .iter()
-        .filter(|event| (from..=to).contains(&event.at.0))
+        .filter(|event| (from..=to).contains(&event.at.0) && !counts(case, event))
         .collect();
     if within.is_empty() {
         text.push_str(" Nothing befell the cluster within 2 s of them.");
@@ -96,6 +110,14 @@ fn around(case: &Case<'_>, from: u64, to: u64, text: &mut String) {
     let _ = write!(text, " Around them: {}{more}.", told.join(", "));
 }
 
+/// Whether an event only says how far something is.
+fn counts(case: &Case<'_>, event: &Event) -> bool {
+    let Subject::State { what, .. } = &event.subject else {
+        return false;
+    };
+    [DATA, PASSED, RUN].contains(&case.input.history.names.text(*what))
+}
+
 fn told(case: &Case<'_>, event: &Event) -> String {
     let names = &case.input.history.names;
     let at = event.at;
@@ -117,25 +139,11 @@ fn told(case: &Case<'_>, event: &Event) -> String {
     }
 }
 
-/// What relays saw of a key.
-fn crossed(case: &Case<'_>, key: Option<Name>, text: &mut String) {
-    if case.input.crossings.is_empty() {
-        return;
-    }
-    let crossings = case.input.crossings.iter();
-    let of_it: Vec<String> = crossings
-        .filter(|crossing| crossing.key.is_some() && crossing.key == key)
-        .map(|crossing| {
-            let token = crossing.token.map(|token| format!("{token} "));
-            let (link, fate, at) = (&crossing.link, &crossing.fate, crossing.at);
-            format!("{}{fate} on {link} at {at}", token.unwrap_or_default())
-        })
-        .collect();
-    match of_it.len() {
-        0 => text.push_str(" No relay saw it cross."),
-        n => {
-            let shown = &of_it[n.saturating_sub(MOST)..];
-            let _ = write!(text, " Relays: {}.", shown.join(", "));
-        }
-    }
+/// The sure write that was invoked last.
+fn newest(case: &Case<'_>, writes: &[u32]) -> Option<u32> {
+    let index = &case.index;
+    let writes = writes.iter().copied();
+    writes
+        .filter(|number| index.standing(*number) == Standing::Sure)
+        .max_by_key(|number| index.operation(*number).invoked)
 }

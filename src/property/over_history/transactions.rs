@@ -48,7 +48,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
                     slots(index, operation).map(|slot| (slot, at_the_end(index, slot, node))),
                 );
                 if let Some((with, without, shown)) = half(index, number, &keys) {
-                    breaches.add(2, Some(without), || {
+                    breaches.add_of(2, Some(without), Some(number), || {
                         let at = format!("on {} at the end", index.nodes[node]);
                         told(index, number, with, without, shown, &at)
                     });
@@ -74,7 +74,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
                     continue;
                 }
                 if let Some((with, without, shown)) = half(index, writer, &keys) {
-                    breaches.add(3, Some(without), || {
+                    breaches.add_of(3, Some(without), Some(writer), || {
                         let at = format!("in {}", index.told(number));
                         told(index, writer, with, without, shown, &at)
                     });

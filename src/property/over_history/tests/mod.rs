@@ -5,12 +5,13 @@ mod convergence;
 mod explainable;
 mod others;
 mod simulated;
+mod way;
 mod written;
 
 use super::*;
 use crate::history::{Finals, History, Moment};
 use crate::verdict::Verdict;
-use written::{exposed, finals, history};
+use written::{crossings, exposed, finals, history};
 
 /// What a property says of a history and the nodes' data after it.
 fn judged(property: &str, operations: &str, held: &str) -> Judgement {
@@ -111,22 +112,16 @@ fn a_red_follows_its_key() {
          Around them: cut p1->p2 bites at 0.500 s, p2 shows role master at 0.600 s. \
          At the end: p1 v1.1 | p2 v2.1."
     );
-    let history = history(operations, "");
+    let mut history = history(operations, "");
     let data = finals("p1: x=v1.1");
-    let crossings = [Crossing {
-        link: "p1->p2".to_owned(),
-        at: Moment(30_000_000),
-        key: history.names.find("x"),
-        token: "v1.1".parse().ok(),
-        fate: "refused".to_owned(),
-    }];
+    let crossings = crossings("101 p2->p1 x SET v2.1 swallowed", &mut history.names);
     let case = Case::new(Input {
         crossings: &crossings,
         ..Input::new(&history, &data)
     });
     let text = trace::of(&case, 0, "x").unwrap();
     assert!(
-        text.contains("Relays: v1.1 refused on p1->p2 at 0.030 s."),
+        text.contains("it did not arrive on p1: swallowed by the relay's filter."),
         "{text}"
     );
     assert!(

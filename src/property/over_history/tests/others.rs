@@ -542,6 +542,65 @@ fn changes_of_states_are_counted() {
     assert_says(&nothing, Inconclusive, "no links");
 }
 
+#[test]
+fn resyncs_and_bytes_are_told() {
+    let events = "1 state p1 role active-replica; 1 state p1 run a; 1 state p1 sync_full 3; \
+                  1 state p1 sync_partial_ok 0; 1 state p1->p2 passed 100; \
+                  1 state p1 link p2 up; 1 state p2 link p1 up; 4 state p1 sync_full 4; \
+                  5 state p1 run b; 5 state p1 sync_full 4; 5 state p1 sync_partial_ok 1; \
+                  5 state p2 sync_partial_ok 7; 6 state p2 sync_partial_ok 9; \
+                  9 state p1->p2 passed 350";
+    let judgement = judged_with("topology-states", "", events, "", "");
+    let note = "resyncs: 5 full, 3 partial, 0 partial refused; 250 bytes over 1 links";
+    assert_says(&judgement, Holds, note);
+    let measures: Vec<String> = judgement.measures.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        measures[2..],
+        [
+            "full-resyncs 5 resyncs",
+            "partial-resyncs 3 resyncs",
+            "bytes p1->p2 250 bytes"
+        ]
+    );
+}
+
+/// Nodes are read at 0.010 s and hold the same ever after.
+#[rstest]
+#[case::nothing_crosses_holds(
+    "",
+    "10 state p1->p2 data 50; 90 state p1->p2 data 80",
+    Holds,
+    "30 bytes besides keep-alives crossed relays"
+)]
+#[case::before_it_holds("9 p1->p2 x SET v1.1 passed 11", "", Holds, "0 of 2 keys")]
+#[case::an_echo_broken(
+    "20 p1->p2 x SET v1.1 passed 21",
+    "",
+    Broken,
+    "SET of x came over p1->p2 at 0.020 s"
+)]
+#[case::that_was_lost_broken("20 p1->p2 x SET v1.1 swallowed", "", Broken, "SET of x")]
+#[case::an_expiry_holds("20 p1->p2 y DEL passed 21", "", Holds, "")]
+#[case::a_deletion_broken("20 p1->p2 x DEL passed 21", "", Broken, "DEL of x")]
+#[case::somebody_elses_holds("20 p1->p2 health SET passed 21", "", Holds, "")]
+fn quiet_links(
+    #[case] crossed: &str,
+    #[case] events: &str,
+    #[case] verdict: Verdict,
+    #[case] says: &str,
+) {
+    let mut history = history("p1 1-2 x SET v1.1; p1 1-2 y SETPX 500 v1.2", events);
+    let crossings = crossings(crossed, &mut history.names);
+    let first = finals("p1: x=v1.1 y~500=v1.2");
+    let input = Input {
+        later: Some(&first),
+        finals_at: Moment(10_000_000),
+        crossings: &crossings,
+        ..Input::new(&history, &first)
+    };
+    assert_says(&judge("quiet", input), verdict, says);
+}
+
 #[rstest]
 #[case::the_same_holds("p1: x=v1.1 y~500=v1.2", Holds, "0 of 2 keys")]
 #[case::expired_since_holds("p1: x=v1.1", Holds, "")]

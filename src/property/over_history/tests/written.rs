@@ -4,6 +4,8 @@
 //!   unanswered, confirmed. The client is that of the value, or `cN` before the node; 0 else. A key
 //!   of another database is `3/x`; a node with a `^` is reached through the proxy.
 //! - events: `AT fault WORD WHOM PHASE`, `AT state NODE WHAT VALUE` (WHAT may have two words).
+//! - crossings: `AT LINK KEY COMMAND [VALUE] FATE [AT]`, the fate a lower-case word; of one that was
+//!   `changed` what went on instead follows, with `_` for spaces.
 //! - exposures: `NODE STRIKE FROM-TO RETURNS`.
 //! - finals: `NODE: KEY=VALUE KEY~TTL=VALUE`; values are texts, `[a,b]` lists, `{a,b}` sets,
 //!   `(f:a,g:b)` hashes and `<a:1,b:2>` sorted sets; `#3:7` is `expires=7` of database 3.
@@ -11,8 +13,8 @@
 use std::collections::BTreeMap;
 
 use crate::history::{
-    Action, Content, Event, Finals, Held, History, Moment, Name, Names, NodeData, Operation,
-    Outcome, Phase, Reply, Subject, Token,
+    Action, Content, Crossed, Crossing, Event, Finals, Held, History, Moment, Name, Names,
+    NodeData, Operation, Outcome, Phase, Reply, Subject, Token,
 };
 use crate::property::over_history::{Exposure, Fsync, Returns, Strike};
 
@@ -191,6 +193,41 @@ fn event(text: &str, names: &mut Names) -> Event {
         },
     };
     Event { at, subject }
+}
+
+/// What relays saw.
+pub fn crossings(text: &str, names: &mut Names) -> Vec<Crossing> {
+    parts(text)
+        .map(|part| {
+            let words: Vec<&str> = part.split_whitespace().collect();
+            let (database, key) = keyed(words[2]);
+            let token = words.get(4).and_then(|word| word.parse().ok());
+            let fate = &words[if token.is_some() { 5 } else { 4 }..];
+            let at = || moment(fate[1]);
+            Crossing {
+                link: names.number(words[1]),
+                database,
+                key: Some(names.number(key)),
+                command: names.number(words[3]),
+                token,
+                hops: 1,
+                bytes: 100,
+                arrived: moment(words[0]),
+                crossed: match fate[0] {
+                    "passed" => Crossed::Passed(at()),
+                    "overtaken" => Crossed::Overtaken(at()),
+                    "repeated" => Crossed::Repeated(at()),
+                    "added" => Crossed::Added(at()),
+                    "lost" => Crossed::Lost(at()),
+                    "changed" => Crossed::Changed(at(), names.number(&fate[2].replace('_', " "))),
+                    "swallowed" => Crossed::Swallowed,
+                    "discarded" => Crossed::Discarded,
+                    "held" => Crossed::Held,
+                    other => panic!("{other}"),
+                },
+            }
+        })
+        .collect()
 }
 
 pub fn exposed(text: &str) -> Vec<Exposure> {

@@ -8,6 +8,7 @@ mod judge;
 mod list;
 mod model;
 mod playground;
+mod reproduce;
 
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Command {
     List(list::ListArgs),
     /// Judge a saved history again, without servers
     Judge(judge::JudgeArgs),
+    /// Write a folder that shows a defect without the harness, or show which there are
+    Reproduce(reproduce::ReproduceArgs),
     /// Run the harness's model of KeyDB as a server of its own
     Model(model::ModelArgs),
     /// Show what is here, what is missing, and how to get it
@@ -107,6 +110,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Hold(args) => playground::hold(args).await,
             Command::List(args) => list::list(&args),
             Command::Judge(args) => judge::judge(&args),
+            Command::Reproduce(args) => reproduce::reproduce(&args),
             Command::Model(args) => model::model(args).await,
             Command::Doctor(args) => doctor::doctor(args).await,
             Command::Clean(args) => clean::clean(args).await,

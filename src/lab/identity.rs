@@ -204,9 +204,7 @@ async fn ask_keydb(
 /// The commands that scenarios need and this server does not have.
 async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
     let needs = scenario::all().iter().flat_map(|scenario| scenario.needs);
-    let needs: BTreeSet<&str> = needs
-        .map(|Need::Command(command)| *command)
-        .collect();
+    let needs: BTreeSet<&str> = needs.map(|Need::Command(command)| *command).collect();
     let mut lacks = BTreeSet::new();
     for need in needs {
         let rows: Vec<redis::Value> = client

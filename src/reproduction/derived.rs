@@ -529,3 +529,6 @@ impl Question {
         words.join(" ")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -148,8 +148,12 @@ fn compose(plan: &Plan) -> Result<String, ReproductionError> {
     let proxy = plan.topology.proxy.as_ref().map(|_| {
         context! { name => PROXY, image => format!("${{HAPROXY_IMAGE:-{DEFAULT_HAPROXY_IMAGE}}}") }
     });
+    let parted = plan.script.parts();
     Environment::new()
-        .render_str(COMPOSE, context! { title => &plan.title, nodes, proxy })
+        .render_str(
+            COMPOSE,
+            context! { title => &plan.title, parted, nodes, proxy },
+        )
         .map(|text| text.trim_end().to_owned() + "\n")
         .map_err(|error| ReproductionError::Template(error.to_string()))
 }

@@ -36,7 +36,7 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
             .ask_for("primary2", "INFO keyspace", "expires=[0-9]+")
     },
     expected: &[
-        "primary1 INFO keyspace: expires=3",
+        "primary1 INFO keyspace: expires=1",
         "primary2 INFO keyspace: expires=0",
     ],
     right: &[

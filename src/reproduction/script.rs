@@ -108,7 +108,10 @@ impl Step {
             Self::Background { node, commands } => {
                 let typed: Vec<String> = commands.iter().map(|line| quoted(line)).collect();
                 let typed = typed.join(" ");
-                format!("printf '%s\\n' {typed} | {} >/dev/null &", client(node))
+                format!(
+                    "printf '%s\\n' {typed} | docker exec -i {} keydb-cli >/dev/null &",
+                    container(node)
+                )
             }
             Self::Wait => "wait".to_owned(),
             Self::Ask {
@@ -125,27 +128,30 @@ impl Step {
             Self::Await { node, line } => format!("await {node} {}", quoted(line)),
             Self::Arrives { from, to } => format!("arrives {from} {to}"),
             Self::Stuck(node) => format!("stuck {node}"),
-            Self::Stop(node) => format!("$compose stop -t 60 {node}"),
-            Self::Kill(node) => format!("$compose kill {node}"),
-            Self::Start(node) => format!("$compose start {node}"),
-            Self::Pause(node) => format!("$compose pause {node}"),
-            Self::Unpause(node) => format!("$compose unpause {node}"),
+            Self::Stop(node) => format!("docker stop -t 60 {}", container(node)),
+            Self::Kill(node) => format!("docker kill {}", container(node)),
+            Self::Start(node) => format!("docker start {}", container(node)),
+            Self::Pause(node) => format!("docker pause {}", container(node)),
+            Self::Unpause(node) => format!("docker unpause {}", container(node)),
             Self::Leave(node) => {
-                format!("docker network disconnect {NETWORK} \"$($compose ps -q {node})\"")
+                format!("docker network disconnect {NETWORK} {}", container(node))
             }
-            Self::Join(node) => {
-                format!(
-                    "docker network connect --alias {node} {NETWORK} \"$($compose ps -q {node})\""
-                )
-            }
+            Self::Join(node) => format!(
+                "docker network connect --alias {node} {NETWORK} {}",
+                container(node)
+            ),
         }
     }
 }
 
-const NETWORK: &str = "\"${COMPOSE_PROJECT_NAME}_default\"";
+const NETWORK: &str = "${cluster}_default";
+
+fn container(node: &str) -> String {
+    format!("$cluster-{node}")
+}
 
 fn client(node: &str) -> String {
-    format!("$compose exec -T {node} keydb-cli")
+    format!("docker exec {} keydb-cli", container(node))
 }
 
 /// A word as the shell reads it back unchanged.
@@ -327,6 +333,12 @@ impl Script {
         self.steps.iter().filter(asks).count()
     }
 
+    /// Whether it takes a node off the network.
+    pub(super) fn parts(&self) -> bool {
+        let leaves = |step: &Step| matches!(step, Step::Leave(_));
+        self.steps.iter().any(leaves)
+    }
+
     /// The shell script. `project` is part of the Compose project's name.
     pub(super) fn render(
         &self,
@@ -342,6 +354,14 @@ impl Script {
         for step in &self.steps {
             let _ = writeln!(steps, "{}", step.line());
         }
+        let pauses: Vec<&str> = self
+            .steps
+            .iter()
+            .filter_map(|step| match step {
+                Step::Pause(node) => Some(&**node),
+                _ => None,
+            })
+            .collect();
         let values = context! {
             title,
             project,
@@ -353,7 +373,7 @@ impl Script {
             await => any(|step| matches!(step, Step::Await { .. })),
             arrives => any(|step| matches!(step, Step::Arrives { .. })),
             stuck => any(|step| matches!(step, Step::Stuck(_))),
-            pauses => any(|step| matches!(step, Step::Pause(_))),
+            pauses,
         };
         let text = Environment::new()
             .render_str(TEMPLATE, values)

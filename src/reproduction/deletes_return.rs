@@ -12,7 +12,8 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
     seen_on: &["6.2.2", "6.3.4"],
     not_on: &[],
     explains: &[
-        ("primary-returns", "deletes-stay"),
+        ("primary-returns/rdb", "deletes-stay"),
+        ("primary-returns/aof", "deletes-stay"),
         ("conflicting-writes/cut-full", "deletes-stay"),
         ("conflicting-writes/cut", "deletes-stay"),
         ("mixed-traffic", "deletes-stay"),

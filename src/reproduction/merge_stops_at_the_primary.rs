@@ -10,7 +10,7 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
     source: "KeyDB's documentation of replication",
     happens: "The merge changes the primary's data without writing to its replication stream.",
     seen_on: &["5.3.3"],
-    not_on: &["6.2.2", "6.3.4"],
+    not_on: &["6.0.18", "6.3.0", "6.3.4"],
     explains: &[
         ("early-writes", "agreement"),
         ("early-writes", "early-writes-survive"),

@@ -38,8 +38,8 @@ reproductions![
     early_writes_lost,
     stale_aof_wins,
     aof_refuses_the_peer,
-    deletes_return,
     partition_swaps,
+    deletes_return,
     crossing_writes_swap,
     restarted_newest_loses,
     crossing_entries_lost,
@@ -49,7 +49,6 @@ reproductions![
     pong_while_loading,
     resync_counts_expiries,
     additions_lost,
-    aof_ends_early,
     replica_keeps_expired,
     merge_stops_at_the_primary,
     own_dump_is_not_loaded,
@@ -72,6 +71,10 @@ pub const NOT_SHOWN: &[(&str, &str)] = &[
     (
         "H3",
         "seen once; what delays the BGSAVE for ever is not known",
+    ),
+    (
+        "H5",
+        "needs a BGSAVE that begins between a full resync and the rewrite of the file that follows it; commands typed one after the other meet that moment by chance",
     ),
     (
         "H6",

@@ -10,7 +10,7 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
     source: "KeyDB's documentation of active replication",
     happens: "The resync is a partial one: each side carries out the commands that it missed, whatever is newer. The time of a write is looked at only while the RDB of a full resync is loaded.",
     seen_on: &["6.3.0", "6.3.4"],
-    not_on: &["6.0.18", "6.2.2"],
+    not_on: &["5.3.3", "6.0.18", "6.2.2"],
     explains: &[
         ("conflicting-writes/cut", "agreement"),
         ("conflicting-writes/cut", "newest-wins"),

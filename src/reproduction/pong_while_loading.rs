@@ -14,13 +14,13 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
     explains: &[],
     topology: || {
         pair()
-            .node_option("primary1", "key-load-delay", "1000")
+            .node_option("primary1", "key-load-delay", "200")
             .build()
     },
     script: || {
         Script::new()
             .links_up(&BOTH)
-            .command("primary1", "DEBUG POPULATE 30000", "OK")
+            .command("primary1", "DEBUG POPULATE 500000", "OK")
             .command("primary1", "SAVE", "OK")
             .kill("primary1")
             .start("primary1")

@@ -16,16 +16,21 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("primary-returns/aof", "newest-wins"),
         ("total-outage/aof", "agreement"),
     ],
-    topology: || pair().persistence(Persistence::Aof).build(),
+    topology: || {
+        pair()
+            .persistence(Persistence::Aof)
+            .node_option("primary1", "key-load-delay", "100")
+            .build()
+    },
     script: || {
         Script::new()
             .links_up(&BOTH)
             .until("primary1", "aof_rewrite_scheduled:0")
             .until("primary1", "aof_rewrite_in_progress:0")
-            .say("Enough for the file to take a while to load.")
+            .say("Enough for the file to take some seconds to load, with key-load-delay.")
             .command(
                 "primary1",
-                "EVAL \"for i = 1, 300000 do redis.call('SET', 'filler' .. i, i) end return 'done'\" 0",
+                "EVAL \"for i = 1, 100000 do redis.call('SET', 'filler' .. i, i) end return 'done'\" 0",
                 "done",
             )
             .command("primary1", "SET key older", "OK")

@@ -354,11 +354,11 @@ impl Script {
         for step in &self.steps {
             let _ = writeln!(steps, "{}", step.line());
         }
-        let pauses: Vec<&str> = self
+        let pauses: Vec<String> = self
             .steps
             .iter()
             .filter_map(|step| match step {
-                Step::Pause(node) => Some(&**node),
+                Step::Pause(node) => Some(node.clone()),
                 _ => None,
             })
             .collect();

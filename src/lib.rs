@@ -20,6 +20,7 @@ pub mod model;
 pub mod property;
 pub mod relay;
 pub mod report;
+pub mod reproduction;
 pub mod run;
 pub mod scenario;
 pub mod schedule;

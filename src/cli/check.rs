@@ -1,17 +1,19 @@
 //! `check`: run the scenarios and judge them.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
 use keydb_harness::check::{Planned, available, plan, run_all};
+use keydb_harness::history::{FILE, Saved};
 use keydb_harness::lab::Lab;
 use keydb_harness::model::Quirk;
 use keydb_harness::report::frequency::{frequencies, table};
 use keydb_harness::report::results::{FORMAT, Judged, Results, write_artifacts};
 use keydb_harness::report::terminal::{Progress, summary};
+use keydb_harness::reproduction::of_run;
 use keydb_harness::scenario::SCHEDULED;
 use keydb_harness::settings::{ENV_EXPECT, ENV_SEED, Expect, Settings, TestbedChoice};
 use keydb_harness::spec::KeydbSpec;
@@ -19,6 +21,7 @@ use keydb_harness::testbed::TestbedKind;
 use keydb_harness::verdict::exit;
 use keydb_harness::verdict::expectation::{Expectations, judge};
 
+use super::reproduce::write_all;
 use super::{LabArgs, UsageProblem, schedule};
 
 #[derive(Debug, Args)]
@@ -48,6 +51,9 @@ pub(super) struct CheckArgs {
     /// Write logs, INFO snapshots and results.json into this directory
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
+    /// Write a folder for each thing that is broken, which shows it without the harness
+    #[arg(long, value_name = "DIR")]
+    reproduce: Option<PathBuf>,
     /// The seed of everything that is drawn by chance
     #[arg(long, env = ENV_SEED, value_name = "N")]
     seed: Option<u64>,
@@ -177,6 +183,14 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     if let Some(dir) = &args.report {
         results.write(dir)?;
         write_artifacts(dir, &finished)?;
+    }
+    if let Some(dir) = &args.reproduce {
+        let history = |trial: &str| {
+            let of_it = finished.iter().find(|it| it.outcome.id() == trial)?;
+            let (_, content) = of_it.artifacts.iter().find(|(name, _)| name == FILE)?;
+            Saved::read(Path::new(FILE), content.as_slice()).ok()
+        };
+        write_all(&of_run(&results, None, &history), dir)?;
     }
     println!("{}", summary(&results));
     if !lab.identity().is_real() {

@@ -9,6 +9,7 @@ mod list;
 mod minimise;
 mod model;
 mod playground;
+mod reproduce;
 mod schedule;
 
 use std::process::ExitCode;
@@ -49,6 +50,8 @@ enum Command {
     Judge(judge::JudgeArgs),
     /// Find the shortest schedule that still breaks what a longer one broke
     Minimise(minimise::MinimiseArgs),
+    /// Write a folder that shows a defect without the harness, or show which there are
+    Reproduce(reproduce::ReproduceArgs),
     /// Run the harness's model of KeyDB as a server of its own
     Model(model::ModelArgs),
     /// Show what is here, what is missing, and how to get it
@@ -112,6 +115,7 @@ pub(crate) fn main() -> ExitCode {
             Command::List(args) => list::list(&args),
             Command::Judge(args) => judge::judge(&args),
             Command::Minimise(args) => minimise::minimise(args).await,
+            Command::Reproduce(args) => reproduce::reproduce(&args),
             Command::Model(args) => model::model(args).await,
             Command::Doctor(args) => doctor::doctor(args).await,
             Command::Clean(args) => clean::clean(args).await,

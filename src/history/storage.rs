@@ -230,9 +230,20 @@ impl Saved {
             file: file.clone(),
             cause,
         };
-        let decoder = zstd::Decoder::new(File::open(&file).map_err(failed)?).map_err(failed)?;
+        Self::read(&file, File::open(&file).map_err(failed)?)
+    }
+
+    /// Reads it from the content of a file, by whose name errors call it.
+    ///
+    /// # Errors
+    /// As [`Saved::load`].
+    pub fn read(file: &Path, content: impl Read) -> Result<Self, StorageError> {
+        let decoder = zstd::Decoder::new(content).map_err(|cause| StorageError::File {
+            file: file.to_owned(),
+            cause,
+        })?;
         let mut lines = Lines {
-            file: &file,
+            file,
             reader: BufReader::new(decoder),
             text: Vec::new(),
             number: 0,

@@ -1,0 +1,223 @@
+//! Reproductions: folders that show a defect without the harness.
+//!
+//! A [`Reproduction`] is a defect as data: what a user notices, what is promised, the cluster, the
+//! steps, the wrong answer and the right one. One file each, and one line in the table below. Its
+//! [`Folder`] has a Compose file, the servers' configurations (rendered by [`crate::topology`], as
+//! those of every testbed are), a shell script of at most [`MOST_LINES`] `keydb-cli` lines, the
+//! expected wrong answer and a README.
+//!
+//! What a run found broken is looked up in the table ([`explaining`]); what nobody wrote a
+//! reproduction for is derived from the recorded history ([`derived`]). [`of_run`] does both.
+
+pub mod derived;
+mod folder;
+mod readme;
+mod run;
+mod script;
+
+pub use folder::{EXPECTED, Folder, Plan, SCRIPT, image};
+pub use run::{Broken, Reproduced, broken_of, of_run};
+pub use script::{MOST_LINES, Script, Step};
+
+use crate::spec::KeydbSpec;
+use crate::topology::render::RenderError;
+use crate::topology::{Builder, Topology, TopologyError};
+
+/// Declares the modules and the table of all reproductions at once.
+macro_rules! reproductions {
+    ($($module:ident),* $(,)?) => {
+        $(mod $module;)*
+        /// Every reproduction that was written by hand.
+        pub const fn all() -> &'static [&'static Reproduction] {
+            &[$(&$module::REPRODUCTION),*]
+        }
+    };
+}
+
+reproductions![
+    early_writes_lost,
+    stale_aof_wins,
+    aof_refuses_the_peer,
+    partition_swaps,
+    deletes_return,
+    crossing_writes_swap,
+    restarted_newest_loses,
+    crossing_entries_lost,
+    one_sided_resync_diverges,
+    older_node_misses,
+    replica_serves_nothing,
+    pong_while_loading,
+    resync_counts_expiries,
+    additions_lost,
+    replica_keeps_expired,
+    merge_stops_at_the_primary,
+    own_dump_is_not_loaded,
+];
+
+/// Known defects that are not here, and why. By their ids in `fixtures/expectations/`.
+pub const NOT_SHOWN: &[(&str, &str)] = &[
+    (
+        "F2",
+        "whether the older offset falls between two commands depends on the lengths of all that was written, the replicas' acknowledgements included; where it does not, the pair mends itself and only the log tells",
+    ),
+    (
+        "H1",
+        "needs the merge of keys that were loaded from disk while replicas follow; the refusals are in the log and the data end right",
+    ),
+    (
+        "H2",
+        "a race between two resyncs that was seen once, on a loaded machine",
+    ),
+    (
+        "H3",
+        "seen once; what delays the BGSAVE for ever is not known",
+    ),
+    (
+        "H5",
+        "needs a BGSAVE that begins between a full resync and the rewrite of the file that follows it; commands typed one after the other meet that moment by chance",
+    ),
+    (
+        "H6",
+        "a race of writes with a merge: it takes thousands of them; derived from a history where one is recorded",
+    ),
+];
+
+/// A defect as data.
+#[derive(Debug)]
+pub struct Reproduction {
+    /// Its id, for example `F6`; unique in the table.
+    pub id: &'static str,
+    /// What goes wrong, in a few words.
+    pub title: &'static str,
+    /// What a user notices of it.
+    pub notices: &'static str,
+    /// What is promised, as a sentence.
+    pub promise: &'static str,
+    /// Where that is promised.
+    pub source: &'static str,
+    /// What happens within the servers, as far as it is known.
+    pub happens: &'static str,
+    /// The versions on which it was seen, the newest last.
+    pub seen_on: &'static [&'static str],
+    /// The versions that were seen not to have it.
+    pub not_on: &'static [&'static str],
+    /// What it explains of what scenarios find: a trial (`scenario` or `scenario/variant`) and a
+    /// check each.
+    pub explains: &'static [(&'static str, &'static str)],
+    /// The cluster.
+    pub topology: fn() -> Result<Topology, TopologyError>,
+    /// The steps.
+    pub script: fn() -> Script,
+    /// The wrong answers, a line for each question of the script.
+    pub expected: &'static [&'static str],
+    /// The right ones.
+    pub right: &'static [&'static str],
+}
+
+impl Reproduction {
+    /// The folder that shows it on a KeyDB; on the newest version on which it was seen if none is
+    /// named.
+    ///
+    /// # Errors
+    /// `keydb` is none that an image can be named for, or the reproduction is not made well.
+    pub fn folder(&self, keydb: Option<&KeydbSpec>) -> Result<Folder, ReproductionError> {
+        let newest =
+            || folder::official(self.seen_on.last().unwrap_or(&crate::spec::DEFAULT_KEYDB));
+        let image = keydb.map_or_else(|| Ok(newest()), image)?;
+        Folder::of(&Plan {
+            name: self.id.to_lowercase(),
+            title: format!("{}: {}", self.id, self.title),
+            topology: (self.topology)()?,
+            image,
+            script: (self.script)(),
+            expected: self.expected.iter().map(|&line| line.to_owned()).collect(),
+            readme: readme::of(self),
+        })
+    }
+
+    /// Whether it explains that a check of a trial is broken.
+    pub fn explains(&self, scenario: &str, variant: &str, check: &str) -> bool {
+        let id = crate::verdict::trial_id(scenario, variant);
+        self.explains
+            .iter()
+            .any(|(trial, explained)| *explained == check && (*trial == scenario || *trial == id))
+    }
+}
+
+/// The reproduction of this id, in capitals or small letters.
+pub fn named(id: &str) -> Option<&'static Reproduction> {
+    let alike = |it: &&&Reproduction| it.id.eq_ignore_ascii_case(id);
+    all().iter().find(alike).copied()
+}
+
+/// The reproduction that explains a broken check on a version: one that was seen there if there is
+/// any, else none that was seen not to have it.
+pub fn explaining(
+    scenario: &str,
+    variant: &str,
+    check: &str,
+    version: &str,
+) -> Option<&'static Reproduction> {
+    let explains = || {
+        all()
+            .iter()
+            .filter(|it| it.explains(scenario, variant, check))
+    };
+    explains()
+        .find(|it| it.seen_on.contains(&version))
+        .or_else(|| explains().find(|it| !it.not_on.contains(&version)))
+        .copied()
+}
+
+/// Why a folder cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReproductionError {
+    /// There is no image of such a KeyDB.
+    #[error("{0} names no image for a Compose file: write version:X.Y.Z or image:REF")]
+    NoImage(KeydbSpec),
+    /// The script is longer than people read.
+    #[error("the script has {0} lines with keydb-cli, {MOST_LINES} are the most")]
+    TooLong(usize),
+    /// The cluster makes no sense.
+    #[error(transparent)]
+    Topology(#[from] TopologyError),
+    /// A configuration cannot be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// A template of the folder does not render.
+    #[error("a template does not render: {0}")]
+    Template(String),
+    /// The history does not tell which key is meant, or not what was done to it.
+    #[error("{0}")]
+    NotDerived(String),
+}
+
+/// Two primaries and nothing else.
+fn pair() -> Builder {
+    Topology::active_active().without_proxy()
+}
+
+/// As [`pair`], which notices within seconds that the other is off the network.
+fn parted_pair() -> Builder {
+    pair()
+        .option("repl-ping-replica-period", "1")
+        .option("repl-timeout", "5")
+}
+
+/// More than a backlog of 16 kB holds, as a word of a command.
+const FILLER: &str = "\"$(printf %0100000d 0)\"";
+
+/// The two primaries of [`pair`].
+const BOTH: [&str; 2] = ["primary1", "primary2"];
+
+impl Script {
+    /// Links are up again, and what was written on either primary before is on the other.
+    fn in_touch(self) -> Self {
+        self.links_up(&BOTH)
+            .arrives("primary1", "primary2")
+            .arrives("primary2", "primary1")
+    }
+}
+
+#[cfg(test)]
+mod tests;

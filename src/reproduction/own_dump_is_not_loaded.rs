@@ -1,0 +1,36 @@
+//! H4: a primary does not load its own dump when it starts.
+
+use super::{BOTH, Reproduction, Script, pair};
+use crate::topology::Persistence;
+
+pub(super) const REPRODUCTION: Reproduction = Reproduction {
+    id: "H4",
+    title: "a server with `replicaof` in its configuration does not load its own dump.rdb",
+    notices: "Both primaries were stopped cleanly, with save points; the first to come back is empty.",
+    promise: "what was saved at a clean stop is there after the start",
+    source: "KeyDB's documentation of persistence",
+    happens: "A server that is a replica by its configuration starts empty and relies on its sync.",
+    seen_on: &["5.3.3"],
+    not_on: &["6.2.2", "6.3.4"],
+    explains: &[
+        ("total-outage/rdb", "keeps-own"),
+        ("total-outage/rdb", "keeps-peers"),
+        ("total-outage/rdb", "newest-wins"),
+        ("total-outage/rdb", "data-kept"),
+    ],
+    topology: || pair().persistence(Persistence::Rdb).build(),
+    script: || {
+        Script::new()
+            .links_up(&BOTH)
+            .command("primary1", "SET key saved", "OK")
+            .arrives("primary1", "primary2")
+            .say("Both stop; primary1 comes back alone.")
+            .stop("primary2")
+            .stop("primary1")
+            .start("primary1")
+            .until("primary1", "loading:0")
+            .ask("primary1", "GET key")
+    },
+    expected: &["primary1 GET key: (nothing)"],
+    right: &["primary1 GET key: saved"],
+};

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::cluster::Cluster;
 use crate::lab::Lab;
@@ -16,7 +17,7 @@ use crate::scenario::{Need, Scenario};
 use crate::spec::KeydbSpec;
 use crate::testbed::{EnvironmentError, Program};
 use crate::topology::NodeSpec;
-use crate::trial::{Broken, Trial};
+use crate::trial::{Broken, Terms, Trial};
 use crate::verdict::{Outcome, Verdict, trial_id};
 use crate::wait::Unmet;
 
@@ -27,12 +28,28 @@ pub struct Planned {
     pub scenario: &'static Scenario,
     /// One of its variants.
     pub variant: &'static str,
+    /// The how-many-th of several trials of it this is, from 0 on: each draws its own chance.
+    pub round: u32,
 }
 
 impl Planned {
     /// `scenario`, or `scenario/variant`.
     pub fn id(&self) -> String {
         trial_id(self.scenario.name, self.variant)
+    }
+
+    /// The same as the name of a folder, with the round from the second on.
+    pub fn folder(&self) -> String {
+        let id = self.id();
+        match self.round {
+            0 => id,
+            round => format!("{id}-{}", round + 1),
+        }
+    }
+
+    /// This trial so many times.
+    pub fn repeated(self, times: u32) -> impl Iterator<Item = Self> {
+        (0..times).map(move |round| Self { round, ..self })
     }
 }
 
@@ -44,7 +61,11 @@ pub fn plan(filters: &[String], long: bool) -> Vec<Planned> {
         .flat_map(|&scenario| {
             let further = if long { scenario.long } else { &[] };
             let variants = scenario.variants.iter().chain(further);
-            variants.map(move |&variant| Planned { scenario, variant })
+            variants.map(move |&variant| Planned {
+                scenario,
+                variant,
+                round: 0,
+            })
         })
         .filter(|planned| {
             filters.is_empty()
@@ -55,7 +76,7 @@ pub fn plan(filters: &[String], long: bool) -> Vec<Planned> {
         .collect()
 }
 
-/// Parts what can run from what cannot: the servers lack a command or an option that it needs, or a
+/// Parts what can run from what cannot: the servers lack something that it needs, or a
 /// release that it runs beside them cannot be had; with the reason, a sentence each.
 pub async fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(Planned, String)>) {
     let (mut can, mut cannot) = (Vec::new(), Vec::new());
@@ -75,11 +96,11 @@ pub async fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(
     (can, cannot)
 }
 
-/// The first command or option that is needed and lacking.
+/// The first thing that is needed, or that a node is configured with, and lacking.
 fn lacking<'a>(needs: &[Need], nodes: &'a [NodeSpec], lacks: &BTreeSet<String>) -> Option<&'a str> {
-    let commands = needs.iter().map(|Need::Command(command)| *command);
+    let needs = needs.iter().map(|need| need.name());
     let options = nodes.iter().flat_map(|node| &node.options);
-    let mut all = commands.chain(options.map(|(name, _)| name.as_str()));
+    let mut all = needs.chain(options.map(|(name, _)| name.as_str()));
     all.find(|name| lacks.contains(*name))
 }
 
@@ -106,6 +127,8 @@ async fn without_release(lab: &Lab, nodes: &[NodeSpec]) -> Option<String> {
 /// A finished trial and what its servers left for a reader.
 #[derive(Debug)]
 pub struct Finished {
+    /// Which trial it was.
+    pub planned: Planned,
     /// What was found.
     pub outcome: Outcome,
     /// File name and text: logs, INFO, and the state of the cluster at its end.
@@ -117,6 +140,8 @@ pub struct Finished {
 pub enum Event<'a> {
     /// A trial begins.
     Started(&'a Planned),
+    /// A trial says something before it is over, such as the schedule that it is going to follow.
+    Says(&'a Planned, &'a str),
     /// A trial is over.
     Finished(&'a Planned, &'a Outcome),
 }
@@ -134,7 +159,14 @@ pub async fn run_all(
     queue.sort_by_key(|(_, planned)| std::cmp::Reverse(planned.scenario.seconds));
     let runs = queue.into_iter().map(|(position, planned)| async move {
         on(Event::Started(planned));
-        let finished = run_until_conclusive(lab, *planned).await;
+        let (listener, mut heard) = unbounded_channel();
+        let work = until_conclusive(lab, *planned, Some(listener));
+        let hear = async {
+            while let Some(text) = heard.recv().await {
+                on(Event::Says(planned, &text));
+            }
+        };
+        let (finished, ()) = tokio::join!(work, hear);
         on(Event::Finished(planned, &finished.outcome));
         (position, finished)
     });
@@ -150,6 +182,8 @@ pub async fn run_all(
 /// checks can fail.
 pub type Sabotage = for<'a> fn(&'a Cluster) -> BoxFuture<'a, anyhow::Result<()>>;
 
+const NO_SABOTAGE: Sabotage = |_| Box::pin(async { Ok(()) });
+
 /// How often a trial is made that says nothing: a machine under load may keep a run from
 /// exercising what it is for, say by a connection that the proxy drops.
 const TRIES: u32 = 3;
@@ -157,9 +191,17 @@ const TRIES: u32 = 3;
 /// Runs a trial, and again on another cluster as long as it is inconclusive. How often is in its
 /// outcome.
 pub async fn run_until_conclusive(lab: &Lab, planned: Planned) -> Finished {
+    until_conclusive(lab, planned, None).await
+}
+
+async fn until_conclusive(
+    lab: &Lab,
+    planned: Planned,
+    listener: Option<UnboundedSender<String>>,
+) -> Finished {
     let mut tries = 1;
     loop {
-        let mut finished = run_one(lab, planned).await;
+        let mut finished = run(lab, planned, NO_SABOTAGE, listener.clone()).await;
         let outcome = &mut finished.outcome;
         outcome.tries = tries;
         let says_nothing =
@@ -173,18 +215,26 @@ pub async fn run_until_conclusive(lab: &Lab, planned: Planned) -> Finished {
 
 /// Runs one trial once on a cluster of its own, which is gone afterwards.
 pub async fn run_one(lab: &Lab, planned: Planned) -> Finished {
-    run(lab, planned, |_| Box::pin(async { Ok(()) })).await
+    run(lab, planned, NO_SABOTAGE, None).await
 }
 
 /// As [`run_one`], on a cluster that is sabotaged once it is ready.
 pub async fn run_sabotaged(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
-    run(lab, planned, sabotage).await
+    run(lab, planned, sabotage, None).await
 }
 
-async fn run(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
+async fn run(
+    lab: &Lab,
+    planned: Planned,
+    sabotage: Sabotage,
+    listener: Option<UnboundedSender<String>>,
+) -> Finished {
     let began = Instant::now();
-    let Planned { scenario, variant } = planned;
+    let Planned {
+        scenario, variant, ..
+    } = planned;
     let mut finished = Finished {
+        planned,
         outcome: Outcome {
             scenario: scenario.name.to_owned(),
             variant: variant.to_owned(),
@@ -199,7 +249,20 @@ async fn run(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
     };
     match create(lab, planned).await {
         Ok(mut cluster) => match cluster.become_ready(scenario.order).await {
-            Ok(()) => work(lab, planned, sabotage, cluster, &mut finished).await,
+            Ok(()) => {
+                let terms = Terms {
+                    identity: lab.first_line(),
+                    lacks: lab.lacks().clone(),
+                    schedule: lab.schedule().cloned(),
+                    listener,
+                };
+                let seed = match lab.schedule() {
+                    Some(schedule) => schedule.seed,
+                    None => seed_of(lab.seed(), &planned.folder()),
+                };
+                let trial = Trial::new(cluster, planned.variant, seed).under(terms);
+                work(planned, sabotage, trial, &mut finished).await;
+            }
             Err(error) => {
                 note_failed_start(&mut finished.outcome, &error);
                 finished.artifacts = artifacts(&cluster).await;
@@ -217,14 +280,7 @@ async fn create(lab: &Lab, planned: Planned) -> anyhow::Result<Cluster> {
 }
 
 /// The scenario on a cluster that is ready, which is gone afterwards.
-async fn work(
-    lab: &Lab,
-    planned: Planned,
-    sabotage: Sabotage,
-    cluster: Cluster,
-    finished: &mut Finished,
-) {
-    let trial = Trial::new(cluster, planned.variant, seed_of(lab.seed(), &planned.id()));
+async fn work(planned: Planned, sabotage: Sabotage, trial: Trial, finished: &mut Finished) {
     let work = async {
         sabotage(trial.cluster()).await?;
         (planned.scenario.run)(&trial).await
@@ -419,6 +475,7 @@ mod tests {
         let planned = Planned {
             scenario: &SAYS,
             variant,
+            round: 0,
         };
         let outcome = run_until_conclusive(&lab, planned).await.outcome;
         assert_eq!((outcome.tries, outcome.environment), (tries, None));

@@ -11,7 +11,7 @@ use crate::topology::Persistence;
 
 /// What every property says of a saved history, in the order of their table.
 pub fn judge(saved: &Saved) -> Vec<Judgement> {
-    let exposures = exposures(&saved.history, |node, _| returns(saved, node));
+    let exposures = exposures(&saved.history, |node, fault| returns(saved, node, fault));
     let mut judgements = judge_all(Input {
         exposures: &exposures,
         ..Input::new(&saved.history, &saved.finals)
@@ -22,10 +22,18 @@ pub fn judge(saved: &Saved) -> Vec<Judgement> {
 }
 
 /// What a node that was struck came back with: one that held nothing at the end was not asked, and
-/// so never came back.
-fn returns(saved: &Saved, node: &str) -> Returns {
+/// so never came back. A restart says in its name where it leaves nothing to load; else what counts
+/// is how the node was to keep its data when it was stopped.
+fn returns(saved: &Saved, node: &str, fault: &str) -> Returns {
     if !saved.finals.nodes.contains_key(node) {
         return Returns::Never;
+    }
+    let restart = fault.strip_prefix(&format!("restart {node} "));
+    if matches!(
+        restart,
+        Some("without its data" | "with an append-only file")
+    ) {
+        return Returns::Empty;
     }
     let kept = saved.persistence.get(node).copied();
     match kept.unwrap_or_default() {

@@ -22,6 +22,7 @@ pub mod relay;
 pub mod report;
 pub mod run;
 pub mod scenario;
+pub mod schedule;
 pub mod settings;
 pub mod spec;
 pub mod testbed;

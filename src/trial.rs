@@ -1,12 +1,15 @@
 //! One scenario on one cluster: what it works with, and where it puts what it finds.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cluster::{Client, ClientError, Cluster};
+use crate::schedule::Schedule;
 use crate::verdict::{Finding, Measure, Verdict};
 use crate::wait::Unmet;
 
@@ -87,7 +90,21 @@ pub struct Trial {
     cluster: Cluster,
     variant: &'static str,
     seed: u64,
+    terms: Terms,
     record: Mutex<Record>,
+}
+
+/// What a trial is told of the run that it belongs to.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Terms {
+    /// What it runs against, as the first line of a run says it.
+    pub(crate) identity: String,
+    /// Commands that the servers lack, in capitals.
+    pub(crate) lacks: BTreeSet<String>,
+    /// What goes wrong when, instead of what the scenario itself has.
+    pub(crate) schedule: Option<Schedule>,
+    /// Who hears what it says before it is over.
+    pub(crate) listener: Option<UnboundedSender<String>>,
 }
 
 /// What a trial has found so far.
@@ -106,7 +123,36 @@ impl Trial {
             cluster,
             variant,
             seed,
+            terms: Terms::default(),
             record: Mutex::new(Record::default()),
+        }
+    }
+
+    /// The same trial as a part of a run.
+    pub(crate) fn under(self, terms: Terms) -> Self {
+        Self { terms, ..self }
+    }
+
+    /// What it runs against, as the first line of a run says it.
+    pub fn identity(&self) -> &str {
+        &self.terms.identity
+    }
+
+    /// The commands that the servers lack of those that scenarios need, in capitals.
+    pub fn lacks(&self) -> &BTreeSet<String> {
+        &self.terms.lacks
+    }
+
+    /// The schedule that the run asks for instead of the scenario's own.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.terms.schedule.as_ref()
+    }
+
+    /// Says something before it is over: a schedule before it is carried out.
+    pub fn announce(&self, text: impl Into<String>) {
+        if let Some(listener) = &self.terms.listener {
+            // Nobody listens any more: then nobody misses it.
+            let _ = listener.send(text.into());
         }
     }
 

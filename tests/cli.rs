@@ -55,6 +55,13 @@ fn what_does_not_fit_the_grammar_is_a_usage_error() {
         (&["up", "--ports", "some"], "guide, free"),
         (&["up", "--replicas", "51"], "51"),
         (&["clean", "--all"], "--all"),
+        (&["check", "--repeat", "0"], "--repeat"),
+        (&["check", "--schedule", "/no/such"], "/no/such: "),
+        (
+            &["check", "cold-start", "--schedule", "Cargo.toml"],
+            "begins with its seed",
+        ),
+        (&["minimise", "mixed-traffic/cut"], "--schedule"),
     ] {
         let (code, _, stderr) = run(args);
         assert_eq!(code, 64, "{args:?}: {stderr}");
@@ -68,7 +75,8 @@ fn a_filter_that_fits_no_trial_is_a_usage_error() {
     assert_eq!((code, stdout.as_str()), (64, ""));
     assert_eq!(
         stderr,
-        "keydb-harness: no trial is called like no-such-trial: `keydb-harness list` names them all\n"
+        "keydb-harness: no trial is called like no-such-trial: `keydb-harness list` names them all, and \
+         which of them need --long\n"
     );
 }
 
@@ -97,6 +105,57 @@ fn list_names_every_scenario() {
         assert!(stdout.contains(scenario.name), "{stdout}");
         assert!(stdout.contains(scenario.promise), "{stdout}");
     }
+}
+
+/// A schedule in a file of its own.
+fn schedule(text: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), text).expect("it can be written");
+    file
+}
+
+#[test]
+fn only_what_follows_a_schedule_takes_one() {
+    let file = schedule("seed 1\nat once: kill primary1");
+    let path = file.path().to_str().expect("UTF-8");
+    for args in [
+        &["check", "cold-start", "--schedule", path][..],
+        &["minimise", "cold-start", "--schedule", path],
+    ] {
+        let (code, stdout, stderr) = run(args);
+        assert_eq!((code, stdout.as_str()), (64, ""), "{stderr}");
+        assert!(stderr.contains("follows no schedule"), "{stderr}");
+    }
+}
+
+/// On a model that appends twice what is sent again after a link was lost.
+#[test]
+fn a_schedule_is_made_as_short_as_what_breaks_needs() {
+    let file = schedule(
+        "seed 1\nafter 50 operations: drain primary1\nat once: recover drain primary1\n\
+         after 50 operations: cut primary1<->primary2\nafter 50 operations: recover\n\
+         after 50 operations: nothing",
+    );
+    let out = schedule("");
+    let quirk = "model:appends-twice-after-loss";
+    let (code, stdout, stderr) = run(&[
+        "minimise",
+        "mixed-traffic/cut",
+        "--schedule",
+        file.path().to_str().expect("UTF-8"),
+        "--out",
+        out.path().to_str().expect("UTF-8"),
+        "--testbed",
+        "embedded",
+        "--keydb",
+        quirk,
+    ]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stdout.contains("exactly-once"), "{stdout}");
+    let shortest = fs::read_to_string(out.path()).expect("it was written");
+    let wanted =
+        "seed 1\nafter 50 operations: cut primary1<->primary2\nafter 50 operations: recover\n";
+    assert_eq!(shortest, wanted, "{stdout}");
 }
 
 #[test]

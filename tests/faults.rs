@@ -12,7 +12,8 @@ use keydb_harness::cluster::{Cluster, Node, Order};
 use keydb_harness::fault::node::Seen;
 use keydb_harness::fault::{
     AllDown, Blow, CrashLoop, Drain, Fault, FullDisk, Inflicted, Kill, Maintenance, MemoryLimit,
-    NodeFault, Pause, ProxyRestart, Restart, SlowStart, Stop, Toothless,
+    NetworkDisconnect, NodeFault, Pause, ProxyReload, ProxyRestart, Restart, SlowStart, Stop,
+    Toothless,
 };
 use keydb_harness::lab::Lab;
 use keydb_harness::settings::Settings;
@@ -29,12 +30,18 @@ type Row = (&'static str, fn() -> Pair);
 struct Pair {
     fault: Arc<dyn Fault>,
     no_op: Arc<dyn Fault>,
+    /// Lines of every node's `keydb.conf`.
+    options: &'static [(&'static str, &'static str)],
 }
+
+/// Links that notice within seconds that nobody speaks.
+const ATTENTIVE: &[(&str, &str)] = &[("repl-timeout", "5"), ("repl-ping-replica-period", "1")];
 
 fn on<B: Blow>(node: &str, make: impl Fn() -> B) -> Pair {
     Pair {
         fault: Arc::new(NodeFault::new(node, make())),
         no_op: Arc::new(NodeFault::new(node, NoBlow(make()))),
+        options: &[],
     }
 }
 
@@ -43,6 +50,7 @@ fn half_a_wipe() -> Pair {
     Pair {
         fault: Arc::new(NodeFault::new("replica1", Restart::Wiped)),
         no_op: Arc::new(NodeFault::new("replica1", Unwiped)),
+        options: &[],
     }
 }
 
@@ -50,6 +58,24 @@ fn of_proxy<F: Fault + 'static>(make: impl Fn() -> F) -> Pair {
     Pair {
         fault: Arc::new(make()),
         no_op: Arc::new(NoOp(make())),
+        options: &[],
+    }
+}
+
+/// What loses its network, among links that notice it soon.
+fn disconnect(node: &str) -> Pair {
+    Pair {
+        options: ATTENTIVE,
+        ..on(node, NetworkDisconnect::default)
+    }
+}
+
+/// A reload, and one of which everything is remembered that it needs, and that is not done.
+fn reload() -> Pair {
+    Pair {
+        fault: Arc::new(ProxyReload::default()),
+        no_op: Arc::new(Unreloaded(ProxyReload::default())),
+        options: &[],
     }
 }
 
@@ -80,6 +106,8 @@ const FAULTS: &[Row] = &[
     ("slow start of a primary", || {
         on("primary1", SlowStart::default)
     }),
+    ("disconnect a primary", || disconnect("primary1")),
+    ("disconnect a replica", || disconnect("replica1")),
     ("maintenance of a primary", || {
         of_proxy(|| Maintenance("primary1".to_owned()))
     }),
@@ -87,6 +115,7 @@ const FAULTS: &[Row] = &[
         of_proxy(|| Drain("primary1".to_owned()))
     }),
     ("restart the proxy", || of_proxy(|| ProxyRestart)),
+    ("reload the proxy", reload),
     ("maintenance of all primaries", || of_proxy(|| AllDown)),
 ];
 
@@ -199,6 +228,45 @@ impl<F: Fault> Fault for NoOp<F> {
     }
 }
 
+/// Looks at the proxy as a reload does, and reloads nothing.
+#[derive(Debug)]
+struct Unreloaded(ProxyReload);
+
+#[async_trait]
+impl Fault for Unreloaded {
+    fn name(&self) -> String {
+        self.0.name()
+    }
+
+    fn colour(&self) -> &'static str {
+        self.0.colour()
+    }
+
+    fn strikes(&self) -> Vec<String> {
+        self.0.strikes()
+    }
+
+    async fn inject(&self, cluster: &Cluster) -> Result<()> {
+        self.0.remember(cluster).await
+    }
+
+    async fn bites(&self, cluster: &Cluster) -> Result<String, String> {
+        self.0.bites(cluster).await
+    }
+
+    async fn spares(&self, cluster: &Cluster) -> Result<(), String> {
+        self.0.spares(cluster).await
+    }
+
+    async fn recover(&self, cluster: &Cluster) -> Result<()> {
+        self.0.recover(cluster).await
+    }
+
+    async fn healed(&self, cluster: &Cluster) -> Result<(), String> {
+        self.0.healed(cluster).await
+    }
+}
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
@@ -217,10 +285,10 @@ fn main() -> ExitCode {
     type Body = fn(&Lab, Pair) -> BoxFuture<'_, Result<()>>;
     let bodies: [(&str, Body); 2] = [
         ("bites and heals", |lab, pair| {
-            Box::pin(bites_and_heals(lab, pair.fault))
+            Box::pin(bites_and_heals(lab, pair))
         }),
         ("is seen when it does nothing", |lab, pair| {
-            Box::pin(no_op_is_seen(lab, pair.no_op))
+            Box::pin(no_op_is_seen(lab, pair))
         }),
     ];
     let mut tests = Vec::new();
@@ -239,14 +307,17 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 
-async fn cluster(lab: &Lab) -> Result<Cluster> {
-    let topology = Topology::active_active().replicas(1).build()?;
-    Cluster::start(lab, topology, Order::AtOnce).await
+async fn cluster(lab: &Lab, options: &[(&str, &str)]) -> Result<Cluster> {
+    let mut topology = Topology::active_active().replicas(1);
+    for (name, value) in options {
+        topology = topology.option(*name, *value);
+    }
+    Cluster::start(lab, topology.build()?, Order::AtOnce).await
 }
 
-async fn bites_and_heals(lab: &Lab, fault: Arc<dyn Fault>) -> Result<()> {
-    let cluster = cluster(lab).await?;
-    let inflicted = match Inflicted::on(&cluster, fault).await {
+async fn bites_and_heals(lab: &Lab, pair: Pair) -> Result<()> {
+    let cluster = cluster(lab, pair.options).await?;
+    let inflicted = match Inflicted::on(&cluster, pair.fault).await {
         Ok(inflicted) => inflicted,
         Err(unavailable @ Toothless::Unavailable { .. }) => {
             eprintln!("NOT RUN: {unavailable}");
@@ -261,9 +332,9 @@ async fn bites_and_heals(lab: &Lab, fault: Arc<dyn Fault>) -> Result<()> {
     Ok(())
 }
 
-async fn no_op_is_seen(lab: &Lab, no_op: Arc<dyn Fault>) -> Result<()> {
-    let cluster = cluster(&lab.impatient(CAP)).await?;
-    match Inflicted::on(&cluster, no_op).await {
+async fn no_op_is_seen(lab: &Lab, pair: Pair) -> Result<()> {
+    let cluster = cluster(&lab.impatient(CAP), pair.options).await?;
+    match Inflicted::on(&cluster, pair.no_op).await {
         Err(Toothless::DidNotBite { unmet, .. }) => eprintln!("no-op: {}", unmet.sentence()),
         Err(unavailable @ Toothless::Unavailable { .. }) => eprintln!("NOT RUN: {unavailable}"),
         Err(other) => return Err(other.into()),

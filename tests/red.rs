@@ -145,6 +145,18 @@ const ROWS: &[(&str, &str, Sabotage, &[&str])] = &[
         |c| Box::pin(detach_replica(c)),
         &["agreement", "live-primary"],
     ),
+    (
+        "health-checks/write-probe",
+        "the proxy may not use primary2",
+        |c| Box::pin(maintenance(c, "primary2")),
+        &["frozen-left-out", "stopped-left-out"],
+    ),
+    (
+        "health-checks/write-probe",
+        "the proxy may not use primary1",
+        |c| Box::pin(maintenance(c, "primary1")),
+        &["thawed-returns", "returns"],
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -1,22 +1,25 @@
 //! `check`: run the scenarios and judge them.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use keydb_harness::check::{available, plan, run_all};
+use keydb_harness::check::{Planned, available, plan, run_all};
 use keydb_harness::lab::Lab;
 use keydb_harness::model::Quirk;
+use keydb_harness::report::frequency::{frequencies, table};
 use keydb_harness::report::results::{FORMAT, Judged, Results, write_artifacts};
 use keydb_harness::report::terminal::{Progress, summary};
+use keydb_harness::scenario::SCHEDULED;
 use keydb_harness::settings::{ENV_EXPECT, ENV_SEED, Expect, Settings, TestbedChoice};
 use keydb_harness::spec::KeydbSpec;
 use keydb_harness::testbed::TestbedKind;
 use keydb_harness::verdict::exit;
 use keydb_harness::verdict::expectation::{Expectations, judge};
 
-use super::{LabArgs, UsageProblem};
+use super::{LabArgs, UsageProblem, schedule};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
@@ -36,6 +39,12 @@ pub(super) struct CheckArgs {
     /// Trials at a time [default: 3; 8 on the embedded testbed, where they mostly wait]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
+    /// Make each trial so many times, and say how often what was seen
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    /// Follow this schedule of faults: a text file, or the folder of a saved history
+    #[arg(long, value_name = "FILE|DIR")]
+    schedule: Option<PathBuf>,
     /// Write logs, INFO snapshots and results.json into this directory
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -57,6 +66,15 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
             "no trial is called like {}: `keydb-harness list` names them all, and which of them need \
              --long",
             args.filters.join(" or ")
+        ))
+        .into());
+    }
+    let schedule = args.schedule.as_deref().map(schedule::read).transpose()?;
+    let follows = |planned: &Planned| planned.scenario.name == SCHEDULED;
+    if let Some(other) = planned.iter().find(|it| schedule.is_some() && !follows(it)) {
+        return Err(UsageProblem(format!(
+            "--schedule: {} follows no schedule: name variants of {SCHEDULED} only",
+            other.id()
         ))
         .into());
     }
@@ -96,6 +114,10 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
             return Ok(exit::ENVIRONMENT);
         }
     };
+    let lab = match schedule {
+        Some(schedule) => lab.with_schedule(schedule),
+        None => lab,
+    };
     println!("{}", lab.first_line());
     for sentence in lab.passed_over() {
         println!("not taken: {sentence}");
@@ -107,6 +129,8 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     }
 
     let (planned, unavailable) = available(&lab, planned).await;
+    let rounds = planned.into_iter().flat_map(|it| it.repeated(args.repeat));
+    let planned: Vec<Planned> = rounds.collect();
     for (planned, reason) in &unavailable {
         println!("unavailable  {:<26} {reason}", planned.id());
     }
@@ -120,7 +144,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
             .iter()
             .map(|f| (&f.outcome, judge(&f.outcome, expectations.as_ref())))
     };
-    let results = Results {
+    let mut results = Results {
         format: FORMAT,
         harness: env!("CARGO_PKG_VERSION").to_owned(),
         date: jiff::Timestamp::now().to_string(),
@@ -136,6 +160,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
             .into_iter()
             .map(|(planned, reason)| (planned.id(), reason))
             .collect(),
+        frequencies: BTreeMap::new(),
         trials: judged()
             .map(|(outcome, standing)| Judged {
                 id: outcome.id(),
@@ -145,6 +170,10 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
             })
             .collect(),
     };
+    if args.repeat > 1 {
+        results.frequencies = frequencies(&results.trials);
+        println!("{}", table(&results.frequencies));
+    }
     if let Some(dir) = &args.report {
         results.write(dir)?;
         write_artifacts(dir, &finished)?;

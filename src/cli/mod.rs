@@ -6,8 +6,10 @@ mod doctor;
 mod engine;
 mod judge;
 mod list;
+mod minimise;
 mod model;
 mod playground;
+mod schedule;
 
 use std::process::ExitCode;
 
@@ -45,6 +47,8 @@ enum Command {
     List(list::ListArgs),
     /// Judge a saved history again, without servers
     Judge(judge::JudgeArgs),
+    /// Find the shortest schedule that still breaks what a longer one broke
+    Minimise(minimise::MinimiseArgs),
     /// Run the harness's model of KeyDB as a server of its own
     Model(model::ModelArgs),
     /// Show what is here, what is missing, and how to get it
@@ -107,6 +111,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Hold(args) => playground::hold(args).await,
             Command::List(args) => list::list(&args),
             Command::Judge(args) => judge::judge(&args),
+            Command::Minimise(args) => minimise::minimise(args).await,
             Command::Model(args) => model::model(args).await,
             Command::Doctor(args) => doctor::doctor(args).await,
             Command::Clean(args) => clean::clean(args).await,

@@ -77,7 +77,7 @@ impl Cluster {
             .filter(|node| node.spec().role == Role::Replica)
     }
 
-    /// The nodes that ought to answer: started, neither stopped nor paused on purpose.
+    /// The nodes that ought to answer: started, neither stopped, paused nor cut off on purpose.
     pub fn live(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| node.should_answer())
     }

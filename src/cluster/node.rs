@@ -25,8 +25,12 @@ pub struct Node {
     should_run: AtomicBool,
     /// Whether it is frozen on purpose.
     paused: AtomicBool,
+    /// Whether its network was taken away on purpose.
+    cut_off: AtomicBool,
     /// How it ended each time it was told to.
     ends: Mutex<Vec<Status>>,
+    /// Whether it was ever killed.
+    killed: AtomicBool,
 }
 
 impl Node {
@@ -43,7 +47,9 @@ impl Node {
             server,
             should_run: AtomicBool::new(false),
             paused: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
             ends: Mutex::new(Vec::new()),
+            killed: AtomicBool::new(false),
         }
     }
 
@@ -67,9 +73,16 @@ impl Node {
         Arc::clone(&self.server)
     }
 
-    /// Whether it ought to be alive and answering: started, not stopped, not paused.
+    /// Whether it ought to be alive and answering: started, not stopped, not paused, not cut off.
     pub fn should_answer(&self) -> bool {
-        self.should_run.load(Ordering::SeqCst) && !self.paused.load(Ordering::SeqCst)
+        self.should_run.load(Ordering::SeqCst)
+            && !self.paused.load(Ordering::SeqCst)
+            && !self.is_cut_off()
+    }
+
+    /// Whether its network was taken away on purpose: it can only be asked from within.
+    pub fn is_cut_off(&self) -> bool {
+        self.cut_off.load(Ordering::SeqCst)
     }
 
     /// Starts it. Does not wait until it answers.
@@ -111,7 +124,13 @@ impl Node {
     /// The testbed did not carry it out.
     pub async fn kill(&self) -> Result<(), EnvironmentError> {
         self.should_run.store(false, Ordering::SeqCst);
+        self.killed.store(true, Ordering::SeqCst);
         self.server.kill().await
+    }
+
+    /// Whether it was ever stopped with SIGKILL.
+    pub fn was_killed(&self) -> bool {
+        self.killed.load(Ordering::SeqCst)
     }
 
     /// Stop, then start.
@@ -140,6 +159,37 @@ impl Node {
         self.server.resume().await?;
         self.paused.store(false, Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Takes its network away: it goes on running, nobody reaches it, and nobody is told.
+    /// [`Self::info`] and [`Self::glance`] ask it from within meanwhile.
+    ///
+    /// # Errors
+    /// The testbed cannot, or did not carry it out.
+    pub async fn disconnect(&self) -> Result<(), EnvironmentError> {
+        self.server.disconnect().await?;
+        self.cut_off.store(true, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Gives its network back, with the same address.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn reconnect(&self) -> Result<(), EnvironmentError> {
+        self.server.reconnect().await?;
+        self.cut_off.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+
+    /// Its INFO, all sections, asked from within, where no network is needed.
+    ///
+    /// # Errors
+    /// The testbed cannot look into it, or it does not answer.
+    pub async fn info_inside(&self) -> Result<Info, EnvironmentError> {
+        let password = self.password.as_deref();
+        let text = self.server.ask_inside(&["INFO", "all"], password).await?;
+        Ok(Info::parse(&text))
     }
 
     /// Stops it, puts another KeyDB on the same data and address, and starts that.
@@ -197,6 +247,10 @@ impl Node {
     }
 
     async fn info_with(&self, timeouts: Timeouts) -> Result<Info, ClientError> {
+        if self.is_cut_off() {
+            let inside = self.info_inside().await;
+            return inside.map_err(|error| ClientError::Unknown(error.to_string()));
+        }
         let mut client = self.client_with(timeouts).await?;
         let text: String = client.query(redis::cmd("INFO").arg("all")).await?;
         Ok(Info::parse(&text))

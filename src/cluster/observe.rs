@@ -64,7 +64,7 @@ async fn view(cluster: &Cluster, node: &Node, logs: bool) -> NodeView {
         Err(error) => error.to_string(),
     };
     // A frozen node would be waited for, and a stopped one has nothing to say.
-    let info = match node.should_answer() {
+    let info = match node.should_answer() || node.is_cut_off() {
         true => node.glance().await.map_err(|error| error.to_string()),
         false => Err("not asked".to_owned()),
     };

@@ -100,14 +100,34 @@ impl Proxy {
         Ok(())
     }
 
-    /// Stops it at once; every session through it breaks. With SIGKILL: as the first process of a
-    /// container HAProxy does not see SIGTERM, whose default action it relies on (measured).
+    /// Stops it at once; every session through it breaks, also those of the processes that a reload
+    /// left behind. With SIGKILL, which nothing in HAProxy can put off.
     ///
     /// # Errors
     /// The testbed did not carry it out.
     pub async fn stop(&self) -> Result<(), EnvironmentError> {
         self.should_run.store(false, Ordering::SeqCst);
         self.server.kill().await
+    }
+
+    /// Reloads it as operators do: another process takes over its ports, the old one serves its
+    /// sessions until they end. Does not wait until that is so.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn reload(&self) -> Result<(), EnvironmentError> {
+        self.server.reload().await
+    }
+
+    /// What `show info` calls the process that has the ports now: `Pid`.
+    ///
+    /// # Errors
+    /// The admin socket does not answer, or says no such thing.
+    pub async fn process(&self) -> Result<String, String> {
+        let info = self.admin("show info").await?;
+        let pid = info.lines().find_map(|line| line.strip_prefix("Pid: "));
+        pid.map(|pid| pid.trim().to_owned())
+            .ok_or_else(|| "HAProxy's admin socket shows no Pid".to_owned())
     }
 
     /// Sends one line to the admin socket and returns the answer.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::link::{Link, Look, Strike};
+use super::{Fault, MadeOf, NameError};
 use crate::relay::{Direction, Passage, Relay};
 
 /// Resets each connection after this many bytes of data, wherever in the stream that is.
@@ -12,6 +13,12 @@ use crate::relay::{Direction, Passage, Relay};
 pub struct CutAfter {
     /// How many, counted from now for the connection that lives, from its beginning for others.
     pub bytes: u64,
+}
+
+/// In a schedule: its parameter is the number of bytes.
+pub(super) fn named(of: &MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError> {
+    let bytes = of.number(10_000)?;
+    of.link(|| CutAfter { bytes })
 }
 
 #[async_trait]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::link::{Link, Look, Strike};
+use super::{Fault, LITTLE, MadeOf, NameError};
 use crate::relay::{Direction, Passage, Relay};
 
 /// Delays the data by this long. Its order stays.
@@ -14,6 +15,12 @@ pub struct Delay(
     /// By how long.
     pub Duration,
 );
+
+/// In a schedule: its parameter is the time.
+pub(super) fn named(of: &MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError> {
+    let by = of.time(LITTLE)?;
+    of.link(|| Delay(by))
+}
 
 #[async_trait]
 impl Strike for Delay {

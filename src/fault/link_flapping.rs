@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use super::link::{Link, Look, Strike};
+use super::{Fault, LITTLE, MadeOf, NameError};
 use crate::relay::Relay;
 
 /// How often it has to have been cut while a connection lived until it counts.
@@ -53,6 +54,14 @@ impl Drop for Flapping {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// In a schedule: its parameter is how long it is shut each time. It lives longer than servers take to
+/// connect anew.
+pub(super) fn named(of: &MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError> {
+    const OPEN: Duration = Duration::from_millis(1500);
+    let shut = of.time(LITTLE)?;
+    of.link(|| Flapping::new(shut, OPEN))
 }
 
 #[async_trait]

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::link::{Link, Look, Strike};
 use super::link_delay::waits;
+use super::{Fault, LITTLE, MadeOf, NameError};
 use crate::relay::{Direction, Passage, Relay};
 
 /// How many pieces have to have crossed until it is judged by them.
@@ -19,6 +20,12 @@ pub struct Jitter(
     /// By how long at most.
     pub Duration,
 );
+
+/// In a schedule: its parameter is the most that is waited.
+pub(super) fn named(of: &MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError> {
+    let by = of.time(LITTLE)?;
+    of.link(|| Jitter(by))
+}
 
 #[async_trait]
 impl Strike for Jitter {

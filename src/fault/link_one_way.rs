@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::link::{Link, Look, Strike};
 use super::link_black_hole::held_back;
+use super::{Fault, MadeOf, NameError};
 use crate::relay::{Direction, Passage, Relay};
 
 /// Lets nothing cross in this direction until it is healed: then what was held is delivered.
@@ -14,6 +15,16 @@ pub struct OneWay(
     /// The direction that is struck: [`Direction::TowardsDownstream`] is that of the data.
     pub Direction,
 );
+
+/// In a schedule: its parameter is what is held, `data` or `acknowledgements`.
+pub(super) fn named(of: &MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError> {
+    let ways = [
+        ("data", Direction::TowardsDownstream),
+        ("acknowledgements", Direction::TowardsUpstream),
+    ];
+    let way = of.one_of(&ways)?;
+    of.link(|| OneWay(way))
+}
 
 #[async_trait]
 impl Strike for OneWay {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::link::{Link, Look, Strike};
+use super::{Fault, MadeOf, NameError};
 use crate::relay::{Direction, Passage, Relay};
 
 /// Lets no more than this many bytes of data cross in a second.
@@ -20,6 +21,12 @@ impl Throttle {
     fn takes(self, bytes: u64) -> f64 {
         bytes as f64 / self.bytes_per_second.max(1) as f64
     }
+}
+
+/// In a schedule: its parameter is the number of bytes in a second.
+pub(super) fn named(of: &MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError> {
+    let bytes_per_second = of.number(20_000)?;
+    of.link(|| Throttle { bytes_per_second })
 }
 
 #[async_trait]

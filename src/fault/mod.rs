@@ -6,16 +6,20 @@
 
 mod life;
 pub mod link;
+mod named;
 pub mod node;
 mod proxy;
 mod together;
 
 pub use life::{Inflicted, Toothless};
 pub use link::{Link, LinkFault, Strike};
+pub use named::{MadeOf, NameError, Named};
 pub use node::{Blow, NodeFault};
 pub use together::Together;
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -24,40 +28,50 @@ use crate::cluster::Cluster;
 
 /// Declares the modules and the table of all kinds of faults at once.
 macro_rules! faults {
-    ($($module:ident::$fault:ident strikes $what:ident as $name:literal: $does:literal),* $(,)?) => {
+    ($($module:ident::$fault:ident strikes $what:ident as $name:literal ($make:expr): $does:literal),* $(,)?) => {
         $(mod $module;)*
         $(pub use $module::$fault;)*
         /// Every kind of fault.
         pub const fn all() -> &'static [Kind] {
-            &[$(Kind { name: $name, strikes: What::$what, does: $does }),*]
+            &[$(Kind {
+                name: $name,
+                strikes: What::$what,
+                does: $does,
+                make: $make,
+            }),*]
         }
     };
 }
 
 faults![
-    link_cut::Cut strikes Link as "cut": "resets every connection of a link, and turns new ones away",
-    link_cut_after::CutAfter strikes Link as "cut-after": "resets each connection of a link once it has carried so many bytes",
-    link_cut_inside::CutInside strikes Link as "cut-inside": "resets a link in the middle of a command",
-    link_refuse::RefuseNew strikes Link as "refuse-new": "turns new connections of a link away; those that live go on",
-    link_black_hole::BlackHole strikes Link as "black-hole": "swallows everything on a link, and nobody is told",
-    link_one_way::OneWay strikes Link as "one-way": "swallows one direction of a link; the other goes on",
-    link_delay::Delay strikes Link as "delay": "holds back all that a link's upstream says, for the same time each",
-    link_jitter::Jitter strikes Link as "jitter": "holds back all that a link's upstream says, now more, now less",
-    link_throttle::Throttle strikes Link as "throttle": "lets so many bytes a second over a link",
-    link_flapping::Flapping strikes Link as "flapping": "breaks a link and lets it come back, again and again",
-    node_stop::Stop strikes Node as "stop": "SIGTERM: a node ends as an operator ends it",
-    node_kill::Kill strikes Node as "kill": "SIGKILL: a node is gone from one moment to the next",
-    node_pause::Pause strikes Node as "pause": "SIGSTOP or the cgroup freezer: connections stay open, nothing answers",
-    node_crash_loop::CrashLoop strikes Node as "crash-loop": "SIGKILL, and again each time a node takes connections",
-    node_restart::Restart strikes Node as "restart": "a node comes back with its data, with none, or with another persistence",
-    memory_limit::MemoryLimit strikes Node as "no-memory": "maxmemory without eviction: a node refuses writes with OOM and answers reads",
-    full_disk::FullDisk strikes Node as "full-disk": "a node can make no file in its data directory: every save fails",
-    slow_start::SlowStart strikes Node as "slow-start": "a node loads for seconds at its start and refuses commands with LOADING",
-    proxy_maintenance::Maintenance strikes Proxy as "maintenance": "the proxy takes a primary out of service and cuts its sessions",
-    proxy_drain::Drain strikes Proxy as "drain": "the proxy gives a primary no new sessions; those that live go on",
-    proxy_restart::ProxyRestart strikes Proxy as "restart-proxy": "the proxy is killed and started again: every session breaks",
-    proxy_all_down::AllDown strikes Proxy as "all-down": "the proxy has every primary in maintenance: nobody is served",
+    link_cut::Cut strikes Link as "cut" (|of| of.link(|| Cut)): "resets every connection of a link, and turns new ones away",
+    link_cut_after::CutAfter strikes Link as "cut-after" (link_cut_after::named): "resets each connection of a link once it has carried so many bytes",
+    link_cut_inside::CutInside strikes Link as "cut-inside" (|of| of.link(CutInside::default)): "resets a link in the middle of a command",
+    link_refuse::RefuseNew strikes Link as "refuse-new" (|of| of.link(|| RefuseNew)): "turns new connections of a link away; those that live go on",
+    link_black_hole::BlackHole strikes Link as "black-hole" (|of| of.link(|| BlackHole)): "swallows everything on a link, and nobody is told",
+    link_one_way::OneWay strikes Link as "one-way" (link_one_way::named): "swallows one direction of a link; the other goes on",
+    link_delay::Delay strikes Link as "delay" (link_delay::named): "holds back all that a link's upstream says, for the same time each",
+    link_jitter::Jitter strikes Link as "jitter" (link_jitter::named): "holds back all that a link's upstream says, now more, now less",
+    link_throttle::Throttle strikes Link as "throttle" (link_throttle::named): "lets so many bytes a second over a link",
+    link_flapping::Flapping strikes Link as "flapping" (link_flapping::named): "breaks a link and lets it come back, again and again",
+    node_stop::Stop strikes Node as "stop" (|of| of.node(Stop)): "SIGTERM: a node ends as an operator ends it",
+    node_kill::Kill strikes Node as "kill" (|of| of.node(Kill)): "SIGKILL: a node is gone from one moment to the next",
+    node_pause::Pause strikes Node as "pause" (|of| of.node(Pause)): "SIGSTOP or the cgroup freezer: connections stay open, nothing answers",
+    node_crash_loop::CrashLoop strikes Node as "crash-loop" (node_crash_loop::named): "SIGKILL, and again each time a node takes connections",
+    node_restart::Restart strikes Node as "restart" (node_restart::named): "a node comes back with its data, with none, or with another persistence",
+    memory_limit::MemoryLimit strikes Node as "no-memory" (|of| of.node(MemoryLimit)): "maxmemory without eviction: a node refuses writes with OOM and answers reads",
+    full_disk::FullDisk strikes Node as "full-disk" (|of| of.node(FullDisk::default())): "a node can make no file in its data directory: every save fails",
+    network_disconnect::NetworkDisconnect strikes Node as "network-disconnect" (|of| of.node(NetworkDisconnect::default())): "takes a node's whole network away: nobody reaches it, nobody is told",
+    slow_start::SlowStart strikes Node as "slow-start" (|of| of.node(SlowStart::default())): "a node loads for seconds at its start and refuses commands with LOADING",
+    proxy_maintenance::Maintenance strikes Proxy as "maintenance" (|of| of.primary(Maintenance)): "the proxy takes a primary out of service and cuts its sessions",
+    proxy_drain::Drain strikes Proxy as "drain" (|of| of.primary(Drain)): "the proxy gives a primary no new sessions; those that live go on",
+    proxy_restart::ProxyRestart strikes Proxy as "restart-proxy" (|of| of.alone(ProxyRestart)): "the proxy is killed and started again: every session breaks",
+    proxy_reload::ProxyReload strikes Proxy as "reload-proxy" (|of| of.alone(ProxyReload::default())): "another process takes over the proxy's ports, the old one serves its sessions to their end",
+    proxy_all_down::AllDown strikes Proxy as "all-down" (|of| of.alone(AllDown)): "the proxy has every primary in maintenance: nobody is served",
 ];
+
+/// How long links are delayed, or shut, where a schedule does not say.
+const LITTLE: Duration = Duration::from_millis(200);
 
 /// What a kind of fault strikes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -80,8 +94,8 @@ impl fmt::Display for What {
     }
 }
 
-/// A kind of fault, for listings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A kind of fault.
+#[derive(Debug, Clone, Copy)]
 pub struct Kind {
     /// Its name, for example `crash-loop`.
     pub name: &'static str,
@@ -89,6 +103,8 @@ pub struct Kind {
     pub strikes: What,
     /// What it does, in a few words.
     pub does: &'static str,
+    /// Makes one of what a schedule says.
+    pub make: fn(&MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError>,
 }
 
 /// Why a fault cannot be had, where only the servers could tell: [`Fault::inject`] fails with it.
@@ -170,7 +186,7 @@ mod tests {
     /// A file of a fault that is not in the table would not be compiled, and so not be missed.
     #[test]
     fn every_file_of_a_fault_is_in_the_table() {
-        let shared = ["life", "link", "mod", "node", "proxy", "together"];
+        let shared = ["life", "link", "mod", "named", "node", "proxy", "together"];
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/fault");
         let files = std::fs::read_dir(folder).unwrap().filter(|entry| {
             let path = entry.as_ref().unwrap().path();

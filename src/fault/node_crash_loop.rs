@@ -1,11 +1,13 @@
 //! A node that dies again each time it has come up.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 use async_trait::async_trait;
 
 use super::node::{Blow, Seen};
+use super::{Fault, MadeOf, NameError};
 use crate::cluster::{Cluster, Node, Timeouts};
 use crate::wait::{DEADLINE, eventually};
 
@@ -25,6 +27,12 @@ impl CrashLoop {
             killed: AtomicU32::new(0),
         }
     }
+}
+
+/// In a schedule: its parameter is the number of kills.
+pub(super) fn named(of: &MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError> {
+    let times = of.number(3)?;
+    of.node(CrashLoop::new(u32::try_from(times).unwrap_or(u32::MAX)))
 }
 
 #[async_trait]

@@ -1,9 +1,12 @@
 //! A node goes down and comes back with its data, without it, or with another persistence.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use async_trait::async_trait;
 
 use super::node::{Blow, Seen};
+use super::{Fault, MadeOf, NameError};
 use crate::cluster::{Cluster, Node};
 use crate::topology::Persistence;
 use crate::wait::{DEADLINE, eventually};
@@ -28,6 +31,19 @@ impl Restart {
             files => format!("it left {}", files.join(", ")),
         }
     }
+}
+
+/// In a schedule: its parameter is what the node finds, or the persistence that it has from then on.
+pub(super) fn named(of: &MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError> {
+    let ways = [
+        ("kept", Restart::Kept),
+        ("wiped", Restart::Wiped),
+        ("unpersisted", Restart::Persisting(Persistence::None)),
+        ("rdb", Restart::Persisting(Persistence::Rdb)),
+        ("aof", Restart::Persisting(Persistence::Aof)),
+    ];
+    let way = of.one_of(&ways)?;
+    of.node(way)
 }
 
 #[async_trait]

@@ -201,18 +201,26 @@ async fn ask_keydb(
     Ok((identity, lacks))
 }
 
-/// The commands that scenarios need, and the options that their topologies name, which this server
-/// does not have.
+/// The commands and settings that scenarios need, and the options that their topologies name, which
+/// this server does not have.
 async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
     let needs = scenario::all().iter().flat_map(|scenario| scenario.needs);
-    let needs: BTreeSet<&str> = needs.map(|Need::Command(command)| *command).collect();
     let mut lacks = BTreeSet::new();
     for need in needs {
-        let rows: Vec<redis::Value> = client
-            .query(redis::cmd("COMMAND").arg("INFO").arg(need))
-            .await?;
-        if !matches!(rows[..], [redis::Value::Array(_)]) {
-            lacks.insert(need.to_owned());
+        let has = match need {
+            Need::Command(name) => {
+                let asked = redis::cmd("COMMAND").arg("INFO").arg(*name).to_owned();
+                let rows: Vec<redis::Value> = client.query(&asked).await?;
+                matches!(rows[..], [redis::Value::Array(_)])
+            }
+            Need::Setting(name) => {
+                let asked = redis::cmd("CONFIG").arg("GET").arg(*name).to_owned();
+                let pair: Vec<String> = client.query(&asked).await?;
+                !pair.is_empty()
+            }
+        };
+        if !has {
+            lacks.insert(need.name().to_owned());
         }
     }
     let planned = crate::check::plan(&[], true).into_iter();

@@ -12,6 +12,7 @@ pub(crate) use identity::last_words;
 pub use identity::{HaproxyIdentity, Identity, KeydbIdentity};
 pub use outlook::{Outlook, outlook};
 
+use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::process::ProcessTestbed;
@@ -28,6 +29,7 @@ pub struct Lab {
     seed: u64,
     pace: Pace,
     lacks: BTreeSet<String>,
+    schedule: Option<Schedule>,
 }
 
 impl Lab {
@@ -50,6 +52,7 @@ impl Lab {
             haproxy: chosen.haproxy,
             identity,
             lacks,
+            schedule: None,
             passed_over: chosen.passed_over,
             seed: settings.seed.unwrap_or_else(rand::random),
         })
@@ -107,6 +110,20 @@ impl Lab {
             keydb,
             ..self.clone()
         }
+    }
+
+    /// The same lab, where scenarios that follow a schedule follow this one.
+    #[must_use]
+    pub fn with_schedule(&self, schedule: Schedule) -> Self {
+        Self {
+            schedule: Some(schedule),
+            ..self.clone()
+        }
+    }
+
+    /// What goes wrong when, if that is given.
+    pub fn schedule(&self) -> Option<&Schedule> {
+        self.schedule.as_ref()
     }
 
     /// The seed of everything that is drawn by chance.

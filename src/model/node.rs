@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -94,8 +95,9 @@ pub(super) async fn run(
         ));
         return 1;
     }
-    let listener = match listen(&config) {
-        Ok(listener) => listener,
+    let bound = config.address().and_then(Bound::to);
+    let mut bound = match bound {
+        Ok(bound) => Some(bound),
         Err(reason) => {
             log.warning(reason);
             return 1;
@@ -107,13 +109,24 @@ pub(super) async fn run(
     ));
     log.warning("Server initialized");
     let node = Rc::new(Node::new(config, quirks, log));
-    spawn_local(connection::accept(Rc::clone(&node), listener));
     let life = async {
+        if node.quirks.has(Quirk::PongWhileLoading)
+            && let Some(bound) = bound.take()
+            && let Err(code) = node.take_connections(bound)
+        {
+            return code;
+        }
         if let Err(reason) = node.boot().await {
             node.log.warning(format_args!(
                 "Fatal error loading the DB: {reason}. Exiting."
             ));
             return 1;
+        }
+        // Not before: whoever can connect is served, so that no check of a proxy is mistaken.
+        if let Some(bound) = bound.take()
+            && let Err(code) = node.take_connections(bound)
+        {
+            return code;
         }
         for master in node.masters.borrow().iter() {
             spawn_local(follow(Rc::clone(&node), Rc::clone(master)));
@@ -127,22 +140,39 @@ pub(super) async fn run(
     life.await
 }
 
-fn listen(config: &Config) -> Result<TcpListener, String> {
-    let address = config.address()?;
-    let bound = || {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
+/// An address that is taken and refuses connections.
+struct Bound {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+impl Bound {
+    fn to(address: SocketAddr) -> Result<Self, String> {
+        let bound = || {
+            let socket = if address.is_ipv4() {
+                TcpSocket::new_v4()?
+            } else {
+                TcpSocket::new_v6()?
+            };
+            // A restart takes the address of the life before.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            Ok(socket)
         };
-        // A restart takes the address of the life before.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(511)
-    };
-    bound().map_err(|error| {
-        format!("Could not create server TCP listening socket {address}: bind: {error}")
-    })
+        match bound() {
+            Ok(socket) => Ok(Self { socket, address }),
+            Err(error) => Err(not_created(address, "bind", &error)),
+        }
+    }
+
+    fn listen(self) -> Result<TcpListener, String> {
+        let listening = self.socket.listen(511);
+        listening.map_err(|error| not_created(self.address, "listen", &error))
+    }
+}
+
+fn not_created(address: SocketAddr, step: &str, error: &std::io::Error) -> String {
+    format!("Could not create server TCP listening socket {address}: {step}: {error}")
 }
 
 impl Node {
@@ -185,7 +215,17 @@ impl Node {
         }
     }
 
-    /// Reads what an earlier life left.
+    /// Takes connections from now on; the exit code where it cannot.
+    fn take_connections(self: &Rc<Self>, bound: Bound) -> Result<(), i32> {
+        let listener = bound.listen().map_err(|reason| {
+            self.log.warning(reason);
+            1
+        })?;
+        spawn_local(connection::accept(Rc::clone(self), listener));
+        Ok(())
+    }
+
+    /// Reads what an earlier life left, as slowly as `key-load-delay` (microseconds a key) says.
     async fn boot(self: &Rc<Self>) -> Result<(), String> {
         let (dir, aof) = {
             let config = self.config.borrow();
@@ -193,6 +233,12 @@ impl Node {
         };
         if let Some(found) = persistence::read(&dir, aof)? {
             let began = Instant::now();
+            let keys: usize = found.snapshot.databases.iter().map(BTreeMap::len).sum();
+            let delay = self.config.borrow().number("key-load-delay");
+            let delay = delay.saturating_mul(u64::try_from(keys).unwrap_or(u64::MAX));
+            if delay > 0 {
+                tokio::time::sleep(Duration::from_micros(delay)).await;
+            }
             self.keyspace.borrow_mut().databases = found
                 .snapshot
                 .databases

@@ -183,6 +183,8 @@ quirks! {
     MergeTakesOneSide = "merge-takes-one-side", LostWrite, "a full resync keeps one side's list, set or hash (measured, all versions)";
     /// A key that is overwritten without a TTL keeps the old one on other nodes.
     OldTtlStays = "old-ttl-stays", Expiry, "KEEPTTL and PERSIST mixed up in the stream; #229";
+    /// A node takes connections and answers PING while it reads its files, and refuses all else.
+    PongWhileLoading = "pong-while-loading", WrongInfo, "PING is answered +PONG while loading (measured, all versions)";
     /// A replica shows an offset in its primary's stream that stands still.
     FrozenReplicaOffset = "frozen-replica-offset", WrongInfo, "replica offsets that do not move in INFO: #224";
 }

@@ -127,7 +127,8 @@ impl Session {
             .refuses_until
             .get()
             .is_some_and(|until| Instant::now() < until);
-        let served_while_loading = server::is_served_while_loading(name);
+        let served_while_loading = server::is_served_while_loading(name)
+            || (name == "PING" && node.quirks.has(Quirk::PongWhileLoading));
         if (node.is_booting() || refuses) && !served_while_loading {
             return Err(LOADING.to_owned());
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::log_rules::{self, Rule, RulesError, Severity};
+use super::residue;
 use crate::testbed::{EnvironmentError, Status};
 use crate::topology::PROXY;
 use crate::trial::{Trial, judged, unknown};
@@ -23,6 +24,7 @@ pub async fn check(trial: &Trial) {
     if ends.iter().any(|(_, ends)| !ends.is_empty()) {
         trial.found(ended_well(&ends));
     }
+    residue::check(trial).await;
     logs(trial).await;
 }
 

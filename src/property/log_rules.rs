@@ -31,7 +31,10 @@ pub struct Rule {
     pub severity: Severity,
     /// What it means, in one sentence.
     pub what: String,
-    /// Where the text comes from, and which versions print it.
+    /// The releases whose source has the text, of those that the harness knows; all of them if empty.
+    #[serde(default)]
+    pub versions: Vec<String>,
+    /// Where the text comes from.
     pub source: String,
 }
 

@@ -10,6 +10,7 @@ pub mod over_history;
 pub mod read_only;
 pub mod relink;
 pub mod replids;
+mod residue;
 pub mod resync;
 pub mod survival;
 pub mod visible;

@@ -1,4 +1,5 @@
 //! Showing what was found: on the terminal, and as files.
 
+pub mod frequency;
 pub mod results;
 pub mod terminal;

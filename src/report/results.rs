@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use super::frequency::Frequency;
 use crate::check::Finished;
 use crate::lab::Identity;
 use crate::verdict::expectation::Standing;
@@ -39,6 +40,9 @@ pub struct Results {
     /// Trials that need a command which the servers lack, and the reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unavailable: BTreeMap<String, String>,
+    /// How often what was seen, by trial, where trials were made several times.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub frequencies: BTreeMap<String, Frequency>,
     /// In the order of the plan.
     pub trials: Vec<Judged>,
 }
@@ -76,7 +80,7 @@ impl Results {
 /// A folder or file cannot be written.
 pub fn write_artifacts(dir: &Path, finished: &[Finished]) -> Result<()> {
     for finished in finished {
-        let folder = dir.join(finished.outcome.id().replace('/', "-"));
+        let folder = dir.join(finished.planned.folder().replace('/', "-"));
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         for (name, content) in &finished.artifacts {
             let path = folder.join(name);

@@ -36,6 +36,7 @@ impl<'a> Progress<'a> {
     pub fn show(&self, event: Event<'_>) {
         match event {
             Event::Started(planned) => self.started(planned),
+            Event::Says(planned, text) => self.says(planned, text),
             Event::Finished(planned, outcome) => self.finished(planned, outcome),
         }
     }
@@ -53,6 +54,19 @@ impl<'a> Progress<'a> {
         }
     }
 
+    fn says(&self, planned: &Planned, text: &str) {
+        let lines: Vec<String> = text.lines().map(|line| format!("    {line}")).collect();
+        self.print(&format!("{}\n{}", planned.id(), lines.join("\n")));
+    }
+
+    /// Above the bars, if there are any.
+    fn print(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => bars.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+
     fn finished(&self, planned: &Planned, outcome: &Outcome) {
         let standing = judge(outcome, self.expectations);
         let mut text = line(outcome, standing, self.colour);
@@ -66,10 +80,7 @@ impl<'a> Progress<'a> {
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        match &self.bars {
-            Some(bars) => bars.suspend(|| println!("{text}")),
-            None => println!("{text}"),
-        }
+        self.print(&text);
     }
 }
 

@@ -1,21 +1,21 @@
-//! Traffic of every kind through the proxy and on each primary, while something goes wrong; then
-//! the whole history is judged.
+//! Traffic of every kind through the proxy and on each primary, while a schedule of faults is
+//! followed; then the whole history is judged.
 //!
 //! Clients that work on a primary have keys of their own, and what they share through the proxy
 //! commutes: nothing conflicts, so that everything has to come out right.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 
 use super::Scenario;
-use crate::cluster::{Cluster, Order, finals};
-use crate::fault::{BlackHole, Cut, Fault, Inflicted, Kill, Link, NodeFault, Pause, Together};
-use crate::history::{FILE, INTERVAL, Phase, Recording, Saved, Watch};
+use crate::cluster::{Order, finals};
+use crate::history::{FILE, History, INTERVAL, Moment, Phase, Recording, Saved, Subject, Watch};
 use crate::judge::judge;
 use crate::model::Class;
 use crate::property::agreement;
-use crate::topology::{Topology, TopologyError};
+use crate::schedule::{Draw, Schedule, Stage, perform};
+use crate::topology::{Persistence, Topology, TopologyError};
 use crate::trial::Trial;
 use crate::workload::traffic::{Confirm, Contention, Kind, Mix, Plan, Route, Traffic};
 
@@ -25,8 +25,20 @@ pub(super) const SCENARIO: Scenario = Scenario {
     promise: "nothing acknowledged is lost, nothing counts twice, nothing deleted returns, all nodes end equal",
     source: "KeyDB docs active-rep.md (both nodes stay synced; writes reach the other side); replication.md, WAIT",
     seconds: 9,
-    variants: &["steady", "cut", "frozen", "pause", "sigkill"],
-    long: &[],
+    variants: &[
+        "steady",
+        "cut",
+        "frozen",
+        "one-way",
+        "pause",
+        "sigkill",
+        "killed-none",
+        "killed-rdb",
+        "killed-aof",
+        "in-turn",
+        "replicas-move",
+    ],
+    long: &["random-minute", "random-ten-minutes"],
     damage: &[Class::DoubleApplication],
     needs: &[],
     order: Order::Staged,
@@ -36,11 +48,140 @@ pub(super) const SCENARIO: Scenario = Scenario {
 
 /// Below this rate before the fault the run says nothing, operations a second of each traffic.
 const MINIMUM_RATE: f64 = 20.0;
-/// How many operations of each traffic are acknowledged before the fault, while it lasts, and after.
+/// How many operations of each traffic are acknowledged when all that goes wrong has gone wrong.
 const ENOUGH: usize = 150;
 
-fn topology(_variant: &str) -> Result<Topology, TopologyError> {
-    Topology::active_active().replicas(2).relayed().build()
+/// What a variant is.
+struct Row {
+    variant: &'static str,
+    persistence: Persistence,
+    plan: Faults,
+}
+
+/// What goes wrong in a variant.
+enum Faults {
+    /// These steps.
+    Steps(&'static [&'static str]),
+    /// What chance has, so long. Clients take their time, so that a history stays small.
+    Drawn(Duration),
+}
+
+const ROWS: &[Row] = &{
+    use Faults::{Drawn, Steps};
+    use Persistence::{Aof, None, Rdb};
+    const fn row(variant: &'static str, persistence: Persistence, plan: Faults) -> Row {
+        Row {
+            variant,
+            persistence,
+            plan,
+        }
+    }
+    const KILLED: Faults = Steps(&[
+        "after 150 operations: kill primary1",
+        "after 150 operations: recover",
+    ]);
+    [
+        row("steady", None, Steps(&["after 150 operations: nothing"])),
+        row(
+            "cut",
+            None,
+            Steps(&[
+                "after 150 operations: cut primary1<->primary2",
+                "after 150 operations: recover",
+            ]),
+        ),
+        row(
+            "frozen",
+            None,
+            Steps(&[
+                "after 150 operations: black-hole primary1<->primary2",
+                "after 150 operations: recover",
+            ]),
+        ),
+        row(
+            "one-way",
+            None,
+            Steps(&[
+                "after 150 operations: one-way primary1->primary2",
+                "after 150 operations: recover",
+            ]),
+        ),
+        row(
+            "pause",
+            None,
+            Steps(&[
+                "after 150 operations: pause primary1",
+                "after 150 operations: recover",
+            ]),
+        ),
+        // It stays away.
+        row(
+            "sigkill",
+            None,
+            Steps(&["after 150 operations: kill primary1"]),
+        ),
+        row("killed-none", None, KILLED),
+        row("killed-rdb", Rdb, KILLED),
+        row("killed-aof", Aof, KILLED),
+        row(
+            "in-turn",
+            Rdb,
+            Steps(&[
+                "after 150 operations: stop primary1",
+                "after 150 operations: recover",
+                "after 150 operations: stop primary2",
+                "after 150 operations: recover",
+            ]),
+        ),
+        row(
+            "replicas-move",
+            None,
+            Steps(&[
+                "after 150 operations: maintenance primary1",
+                "after 150 operations: recover",
+                "after 150 operations: maintenance primary2",
+                "after 150 operations: recover",
+            ]),
+        ),
+        row("random-minute", Rdb, Drawn(Duration::from_secs(60))),
+        row("random-ten-minutes", Rdb, Drawn(Duration::from_secs(600))),
+    ]
+};
+
+/// Between the operations of a client where a run takes minutes.
+const LEISURE: Duration = Duration::from_millis(40);
+
+fn row(variant: &str) -> &'static Row {
+    let found = ROWS.iter().find(|row| row.variant == variant);
+    found.unwrap_or(&ROWS[0])
+}
+
+fn topology(variant: &str) -> Result<Topology, TopologyError> {
+    let row = row(variant);
+    let topology = Topology::active_active()
+        .replicas(2)
+        .persistence(row.persistence);
+    match row.plan {
+        Faults::Steps(_) => topology.relayed().build(),
+        Faults::Drawn(_) => topology.relayed_to_the_proxy_too().build(),
+    }
+}
+
+/// What goes wrong when: what the run asks for, or the variant's own.
+fn schedule(trial: &Trial) -> Result<Schedule> {
+    if let Some(schedule) = trial.schedule() {
+        return Ok(schedule.clone());
+    }
+    let milliseconds = |(least, most)| (Duration::from_millis(least), Duration::from_millis(most));
+    match row(trial.variant()).plan {
+        Faults::Steps(steps) => Ok(Schedule::of(trial.seed(), steps)?),
+        Faults::Drawn(length) => Ok(Draw {
+            length,
+            calm: milliseconds((1000, 4000)),
+            lasts: milliseconds((500, 4000)),
+        }
+        .of(trial.seed(), trial.cluster())),
+    }
 }
 
 /// What a client may do on keys that nobody else has.
@@ -65,7 +206,8 @@ const ALONE: &[Kind] = &[
 const TOGETHER: &[Kind] = &[Kind::Increment, Kind::Add];
 
 /// The traffics: on each primary, and through the proxy.
-fn plans(seed: u64) -> Vec<Plan> {
+fn plans(trial: &Trial) -> Vec<Plan> {
+    let seed = trial.seed();
     let alike = |kinds: &[Kind]| Mix::new(kinds.iter().map(|kind| (*kind, 1)));
     let on = |node: &str, number: u64| Plan {
         route: Route::Node(node.to_owned()),
@@ -79,34 +221,43 @@ fn plans(seed: u64) -> Vec<Plan> {
         confirm: Some(Confirm {
             every: 10,
             replicas: 1,
-            within: std::time::Duration::from_millis(500),
+            within: Duration::from_millis(500),
         }),
         ..Plan::new("shared", alike(TOGETHER))
     };
-    vec![on("primary1", 1), on("primary2", 2), shared]
+    let mut plans = vec![on("primary1", 1), on("primary2", 2), shared];
+    if matches!(row(trial.variant()).plan, Faults::Drawn(_)) {
+        for plan in &mut plans {
+            plan.pace = LEISURE;
+        }
+    }
+    plans
 }
 
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
+    let schedule = schedule(trial)?;
+    trial.announce(schedule.to_string());
     let recording = Recording::new();
     let watch = Watch::start(cluster, &recording, INTERVAL);
-    let plans = plans(trial.seed());
+    let plans = plans(trial);
     let mut traffics = Vec::new();
     for plan in &plans {
         let traffic = Traffic::start(cluster, &recording, plan)?;
-        traffics.push((plan.clone(), traffic));
+        traffics.push((plan.route.clone(), traffic));
     }
-    enough(cluster, &traffics, None).await?;
-    let struck_at = recording.now();
-    let mut gone = None;
-    if let Some(fault) = fault(trial.variant()) {
-        match strike(trial, &recording, &traffics, fault).await? {
-            After::Healed => {}
-            After::StaysAway => gone = Some(STRUCK),
-            After::Toothless => return Ok(()),
-        }
+    let stage = Stage {
+        cluster,
+        recording: &recording,
+        traffics: &traffics,
+    };
+    // Whatever comes first, there is traffic before it.
+    stage.more(ENOUGH).await?;
+    if let Some(toothless) = perform(&schedule, &stage).await? {
+        trial.inconclusive("fault", "the faults bite", toothless.to_string());
+        return Ok(());
     }
-    enough(cluster, &traffics, gone).await?;
+    stage.more(ENOUGH).await?;
     for (_, traffic) in traffics.drain(..) {
         traffic.end().await?;
     }
@@ -115,8 +266,8 @@ async fn run(trial: &Trial) -> Result<()> {
     watch.stop().await;
     let saved = Saved {
         seed: trial.seed(),
-        identity: format!("mixed-traffic/{}", trial.variant()),
-        schedule: String::new(),
+        identity: format!("{}, mixed-traffic/{}", trial.identity(), trial.variant()),
+        schedule: schedule.to_string(),
         persistence: cluster.persistence(),
         history: recording.finish(),
         finals,
@@ -125,6 +276,7 @@ async fn run(trial: &Trial) -> Result<()> {
     let folder = tempfile::tempdir()?;
     trial.attach(FILE, std::fs::read(saved.save(folder.path())?)?);
 
+    let struck_at = first_fault(&saved.history);
     let mut exercised = Vec::new();
     for plan in &plans {
         exercised.push(plan.exercised(&saved.history, struck_at, MINIMUM_RATE));
@@ -137,7 +289,12 @@ async fn run(trial: &Trial) -> Result<()> {
             return Ok(());
         }
     };
-    trial.headline(format!("{} operations", saved.history.operations.len()));
+    let faults = schedule.faults().count();
+    let (operations, s) = (
+        saved.history.operations.len(),
+        if faults == 1 { "" } else { "s" },
+    );
+    trial.headline(format!("{operations} operations, {faults} fault{s}"));
     for judgement in judge(&saved) {
         // Where nodes are not equal that is told above, and each property tells why.
         if judgement.finding.check == "convergence" && !agreed {
@@ -159,80 +316,33 @@ async fn run(trial: &Trial) -> Result<()> {
     Ok(())
 }
 
-fn fault(variant: &str) -> Option<Arc<dyn Fault>> {
-    let both = |strike: &dyn Fn(Link) -> Arc<dyn Fault>| {
-        let there = Link::new("primary1", "primary2");
-        let back = Link::new("primary2", "primary1");
-        Arc::new(Together(vec![strike(there), strike(back)])) as Arc<dyn Fault>
-    };
-    match variant {
-        "cut" => Some(both(&|link| Arc::new(link.struck_by(Cut)))),
-        "frozen" => Some(both(&|link| Arc::new(link.struck_by(BlackHole)))),
-        "pause" => Some(Arc::new(NodeFault::new(STRUCK, Pause))),
-        "sigkill" => Some(Arc::new(NodeFault::new(STRUCK, Kill))),
-        _ => None,
-    }
+/// When the first fault was injected; the end, if there was none.
+fn first_fault(history: &History) -> Moment {
+    let injected = history.events.iter().find(|event| {
+        matches!(
+            event.subject,
+            Subject::Fault {
+                phase: Phase::Injected,
+                ..
+            }
+        )
+    });
+    injected.map_or(history.length, |event| event.at)
 }
 
-/// The node that faults of nodes strike.
-const STRUCK: &str = "primary1";
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What a fault leaves behind.
-enum After {
-    /// All is well again.
-    Healed,
-    /// [`STRUCK`] is gone for good.
-    StaysAway,
-    /// Nothing: it was not seen to bite.
-    Toothless,
-}
-
-/// Leads the fault through its life, with traffic while it lasts.
-async fn strike(
-    trial: &Trial,
-    recording: &Recording,
-    traffics: &[(Plan, Traffic)],
-    fault: Arc<dyn Fault>,
-) -> Result<After> {
-    let cluster = trial.cluster();
-    let (name, nodes) = (fault.name(), fault.strikes());
-    let note = |phase, seen: &str| recording.fault(&name, &nodes, phase, seen);
-    note(Phase::Injected, "");
-    let inflicted = match Inflicted::on(cluster, fault).await {
-        Ok(inflicted) => inflicted,
-        Err(toothless) => {
-            note(Phase::Toothless, &toothless.to_string());
-            trial.inconclusive("fault", "the fault bites", toothless.to_string());
-            return Ok(After::Toothless);
-        }
-    };
-    note(Phase::Bites, inflicted.bite());
-    trial.headline(name.clone());
-    let down = matches!(trial.variant(), "pause" | "sigkill").then_some(STRUCK);
-    enough(cluster, traffics, down).await?;
-    if trial.variant() == "sigkill" {
-        // It stays away: there is nothing that letting go of it would take back.
-        return Ok(After::StaysAway);
-    }
-    note(Phase::Recovering, "");
-    inflicted.recover(cluster).await?;
-    note(Phase::Healed, "");
-    Ok(After::Healed)
-}
-
-/// Waits until each traffic has had [`ENOUGH`] more operations acknowledged, but for those that
-/// work on the node `without`.
-async fn enough(
-    cluster: &Cluster,
-    traffics: &[(Plan, Traffic)],
-    without: Option<&str>,
-) -> Result<()> {
-    for (plan, traffic) in traffics {
-        let struck =
-            matches!((&plan.route, without), (Route::Node(node), Some(gone)) if node == gone);
-        if !struck {
-            traffic.more(cluster, ENOUGH).await?;
+    #[test]
+    fn every_variant_has_a_row_and_a_schedule() {
+        let variants: Vec<_> = SCENARIO.variants.iter().chain(SCENARIO.long).collect();
+        let rows: Vec<_> = ROWS.iter().map(|row| &row.variant).collect();
+        assert_eq!(rows, variants);
+        for row in ROWS {
+            if let Faults::Steps(steps) = row.plan {
+                Schedule::of(1, steps).unwrap();
+            }
         }
     }
-    Ok(())
 }

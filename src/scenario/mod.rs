@@ -37,6 +37,8 @@ scenarios![
     early_writes,
     conflicting_writes,
     mixed_traffic,
+    echo_after_restart,
+    health_checks,
     removals_while_apart,
     restart_while_cut,
     one_way_partition,
@@ -44,6 +46,9 @@ scenarios![
     stream_entries_cross,
     mixed_versions,
 ];
+
+/// The scenario that follows a schedule of faults, which a run may replace by another.
+pub const SCHEDULED: &str = mixed_traffic::SCENARIO.name;
 
 /// One scenario.
 pub struct Scenario {
@@ -80,6 +85,17 @@ pub struct Scenario {
 pub enum Need {
     /// A command, in capitals, such as `XADD`: the model has no streams and no Lua.
     Command(&'static str),
+    /// A line of `keydb.conf`, such as `key-load-delay`: 5.3.3 has none of that name.
+    Setting(&'static str),
+}
+
+impl Need {
+    /// What it is called, as the server knows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Command(name) | Self::Setting(name) => name,
+        }
+    }
 }
 
 impl std::fmt::Debug for Scenario {

@@ -7,6 +7,7 @@
 pub mod docker;
 pub mod embedded;
 pub mod process;
+mod procfs;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -224,6 +225,12 @@ pub trait Site: Send + Sync + fmt::Debug {
     fn close(&self);
 }
 
+fn no_network() -> EnvironmentError {
+    EnvironmentError::new(
+        "servers of this testbed share the network of this machine, so that none can be taken from one of them: use --testbed docker",
+    )
+}
+
 /// One KeyDB or HAProxy on a testbed.
 #[async_trait]
 pub trait Server: Send + Sync + fmt::Debug {
@@ -244,6 +251,46 @@ pub trait Server: Send + Sync + fmt::Debug {
     /// # Errors
     /// The testbed did not carry it out.
     async fn kill(&self) -> Result<(), EnvironmentError>;
+
+    /// Has a proxy reloaded as operators do: another process takes over its ports with the
+    /// configuration as it is now, the old one serves its sessions until they end. Does not wait
+    /// until that is so.
+    ///
+    /// # Errors
+    /// It is no proxy, does not run, or the testbed did not carry it out.
+    async fn reload(&self) -> Result<(), EnvironmentError> {
+        Err(EnvironmentError::new("this testbed cannot reload a server"))
+    }
+
+    /// Takes its network away: nothing that is sent to it or by it arrives, and nobody is told. It
+    /// goes on running.
+    ///
+    /// # Errors
+    /// It has no network of its own, does not run, or the testbed did not carry it out.
+    async fn disconnect(&self) -> Result<(), EnvironmentError> {
+        Err(no_network())
+    }
+
+    /// Gives its network back, with the address that it had.
+    ///
+    /// # Errors
+    /// As [`Server::disconnect`].
+    async fn reconnect(&self) -> Result<(), EnvironmentError> {
+        Err(no_network())
+    }
+
+    /// Sends a KeyDB one command from within, where no network is needed, and returns the reply as
+    /// `keydb-cli` prints it.
+    ///
+    /// # Errors
+    /// One cannot look into it, there is no `keydb-cli` in it, or it does not answer.
+    async fn ask_inside(
+        &self,
+        _words: &[&str],
+        _password: Option<&str>,
+    ) -> Result<String, EnvironmentError> {
+        Err(no_network())
+    }
 
     /// Freezes it (SIGSTOP, or the cgroup freezer): connections stay open, nothing answers.
     ///
@@ -288,6 +335,16 @@ pub trait Server: Send + Sync + fmt::Debug {
     /// The testbed cannot tell.
     async fn data_files(&self) -> Result<Vec<String>, EnvironmentError> {
         Err(EnvironmentError::new("this testbed cannot list data"))
+    }
+
+    /// How many descriptors it has open.
+    ///
+    /// # Errors
+    /// It does not run, or the testbed cannot tell.
+    async fn descriptors(&self) -> Result<u64, EnvironmentError> {
+        Err(EnvironmentError::new(
+            "this testbed cannot count descriptors",
+        ))
     }
 
     /// The address at which this process reaches the server. Ask anew for every connection: with

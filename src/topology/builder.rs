@@ -1,6 +1,6 @@
 //! Building the topologies that people run, with their rules checked once.
 
-use super::{NodeSpec, Persistence, ProxySpec, Relayed, Role, Topology, Upstream};
+use super::{HealthCheck, NodeSpec, Persistence, ProxySpec, Relayed, Role, Topology, Upstream};
 use crate::spec::KeydbSpec;
 
 /// The most primaries a topology may have. Up to 4 were measured; a multi-master links to one more
@@ -26,6 +26,7 @@ pub struct Builder {
     ring: bool,
     replicas: usize,
     proxy: bool,
+    health_check: HealthCheck,
     persistence: Persistence,
     password: Option<String>,
     options: Vec<(String, String)>,
@@ -42,6 +43,7 @@ impl Builder {
             ring: false,
             replicas: 0,
             proxy: true,
+            health_check: HealthCheck::default(),
             persistence: Persistence::None,
             password: None,
             options: Vec::new(),
@@ -68,6 +70,12 @@ impl Builder {
     /// Leaves the proxy out.
     pub fn without_proxy(mut self) -> Self {
         self.proxy = false;
+        self
+    }
+
+    /// How the proxy finds out whether a primary serves.
+    pub fn health_check(mut self, check: HealthCheck) -> Self {
+        self.health_check = check;
         self
     }
 
@@ -155,6 +163,7 @@ impl Builder {
 
         let proxy = self.proxy.then(|| ProxySpec {
             backends: names[..self.primaries].to_vec(),
+            health_check: self.health_check,
             host_port: self.guide_ports.then_some(6379),
         });
         let multi_master = nodes.iter().any(|node| node.follows.len() > 1);

@@ -69,11 +69,31 @@ pub struct NodeSpec {
     pub host_port: Option<u16>,
 }
 
+/// How the proxy finds out whether a primary serves. All of it is one `tcp-check`; a password is
+/// given first wherever something is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HealthCheck {
+    /// It takes a connection.
+    Tcp,
+    /// It answers `PING` with `+PONG` (KeyDB docs haproxy.md).
+    #[default]
+    Ping,
+    /// As [`HealthCheck::Ping`], and `INFO replication` shows `role:active-replica` (KeyDB docs
+    /// haproxy.md). That is the role of a primary with `active-replica yes` and an upstream from
+    /// 5.3.3 to 6.3.4 (measured); one whose upstream was taken away shows `role:master` and fails.
+    PingAndRole,
+    /// It takes a write: `SET` of a key of the harness, which lives for ten seconds, with `+OK`.
+    WriteProbe,
+}
+
 /// HAProxy in front of the primaries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxySpec {
     /// The names of the primaries it balances over, round robin.
     pub backends: Vec<String>,
+    /// How it finds out whether they serve.
+    pub health_check: HealthCheck,
     /// A fixed port on the host's loopback.
     pub host_port: Option<u16>,
 }

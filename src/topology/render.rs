@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use minijinja::{Environment, context};
 
-use super::{NodeSpec, Persistence, ProxySpec, Role, Topology, Upstream};
+use super::{HealthCheck, NodeSpec, Persistence, ProxySpec, Role, Topology, Upstream};
 
 const KEYDB_CONF: &str = include_str!("../../fixtures/templates/keydb.conf");
 /// Between two health checks, as the guide's cluster has it.
 pub const HEALTH_CHECK: Duration = Duration::from_millis(200);
+/// What the write probe sets, and for how many seconds.
+const PROBE: (&str, u32) = ("keydb-harness:health", 10);
 const HAPROXY_CFG: &str = include_str!("../../fixtures/templates/haproxy.cfg");
 
 /// A host name or address with a port.
@@ -127,6 +129,13 @@ pub fn haproxy_cfg(
             context! { name => name, host => host, port => port }
         })
         .collect();
+    let check = match proxy.health_check {
+        HealthCheck::Tcp => "tcp",
+        HealthCheck::Ping => "ping",
+        HealthCheck::PingAndRole => "ping-and-role",
+        HealthCheck::WriteProbe => "write-probe",
+    };
+    let (probe, probe_seconds) = PROBE;
     render(
         super::PROXY,
         HAPROXY_CFG,
@@ -138,6 +147,9 @@ pub fn haproxy_cfg(
             auth_hex => topology.password.as_deref().map(auth_in_hex),
             resolver => &place.resolver,
             inter_ms => u64::try_from(place.health_check.as_millis()).unwrap_or(u64::MAX),
+            check,
+            probe,
+            probe_seconds,
             backends,
         },
     )
@@ -167,6 +179,7 @@ fn auth_in_hex(password: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rstest::rstest;
 
     fn at(host: &str) -> HostPort {
         HostPort {
@@ -253,7 +266,11 @@ mod tests {
     }
 
     fn cfg(password: Option<&str>, resolver: Option<&str>) -> String {
-        let builder = Topology::active_active();
+        checked(HealthCheck::default(), password, resolver)
+    }
+
+    fn checked(check: HealthCheck, password: Option<&str>, resolver: Option<&str>) -> String {
+        let builder = Topology::active_active().health_check(check);
         let builder = match password {
             Some(password) => builder.password(password),
             None => builder,
@@ -301,5 +318,37 @@ mod tests {
         );
         assert!(text.contains("nameserver dns 127.0.0.11:53"), "{text}");
         assert!(text.contains("resolvers names init-addr none"), "{text}");
+    }
+
+    #[rstest]
+    #[case::tcp(HealthCheck::Tcp, &[])]
+    #[case::ping(HealthCheck::Ping, &[r"send PING\r\n", "expect string +PONG"])]
+    #[case::ping_and_role(HealthCheck::PingAndRole, &[
+        r"send PING\r\n",
+        "expect string +PONG",
+        r"send INFO\ replication\r\n",
+        "expect string role:active-replica",
+    ])]
+    #[case::write_probe(HealthCheck::WriteProbe, &[
+        r"send SET\ keydb-harness:health\ 1\ EX\ 10\r\n",
+        "expect string +OK",
+    ])]
+    fn a_health_check_is_rendered_step_by_step(
+        #[case] check: HealthCheck,
+        #[case] wanted: &[&str],
+        #[values(None, Some("s"))] password: Option<&str>,
+    ) {
+        let text = checked(check, password, None);
+        let steps = lines(&text)
+            .into_iter()
+            .filter_map(|line| line.strip_prefix("tcp-check "));
+        let mut expected = vec!["connect"];
+        // Who asks nothing needs no password.
+        if password.is_some() && check != HealthCheck::Tcp {
+            expected.push("send-binary 2a320d0a24340d0a415554480d0a24310d0a730d0a");
+            expected.push("expect string +OK");
+        }
+        expected.extend(wanted);
+        assert_eq!(steps.collect::<Vec<_>>(), expected);
     }
 }

@@ -67,6 +67,7 @@ fn rule(id: &str, pattern: &str, severity: Severity) -> Rule {
         pattern: pattern.to_owned(),
         severity,
         what: format!("{id} happened."),
+        versions: Vec::new(),
         source: "here".to_owned(),
     }
 }

@@ -117,6 +117,9 @@ fn every_built_in_rule_is_explained_in_one_sentence() {
             rule.id
         );
         assert!(!rule.source.is_empty(), "{}", rule.id);
+        let known = ["5.3.3", "6.0.18", "6.2.2", "6.3.0", "6.3.4"];
+        let all_known = rule.versions.iter().all(|it| known.contains(&&**it));
+        assert!(all_known, "{}", rule.id);
     }
 }
 

@@ -68,15 +68,20 @@ impl Frame {
             .await
     }
 
-    fn body(&self, program: &Program, image: &str) -> ContainerCreateBody {
-        let ports = self.ports();
-        let endpoint = EndpointSettings {
+    /// Its place in its cluster's network.
+    pub(super) fn endpoint(&self) -> EndpointSettings {
+        EndpointSettings {
             ipam_config: Some(EndpointIpamConfig {
                 ipv4_address: Some(self.address.to_string()),
                 ..Default::default()
             }),
             ..Default::default()
-        };
+        }
+    }
+
+    fn body(&self, program: &Program, image: &str) -> ContainerCreateBody {
+        let ports = self.ports();
+        let endpoint = self.endpoint();
         ContainerCreateBody {
             image: Some(image.to_owned()),
             // Not the entrypoint: that of an official image expects to be given such a command.
@@ -140,7 +145,8 @@ fn command(program: &Program) -> Vec<String> {
     let words: &[&str] = match program {
         Program::Keydb(KeydbSpec::Model(_)) => &[MODEL, "model", CONFIG],
         Program::Keydb(_) => &["keydb-server", CONFIG],
-        Program::Haproxy(_) => &["haproxy", "-db", "-f", CONFIG],
+        // A master with a worker, in the foreground: only so can it be reloaded.
+        Program::Haproxy(_) => &["haproxy", "-W", "-db", "-f", CONFIG],
     };
     let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     if let Program::Keydb(KeydbSpec::Model(quirks)) = program {

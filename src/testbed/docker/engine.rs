@@ -79,6 +79,12 @@ pub(super) fn is_absent(error: &Error) -> bool {
     has_status(error, 404)
 }
 
+/// Whether the engine answered that it cannot do what was asked at all, such as run a program that
+/// is not in the container.
+pub(super) fn is_bad_request(error: &Error) -> bool {
+    has_status(error, 400)
+}
+
 /// Whether the engine answered that the thing's state does not allow this (now).
 pub(super) fn is_conflict(error: &Error) -> bool {
     has_status(error, 409)

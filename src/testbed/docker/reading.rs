@@ -7,11 +7,13 @@ use sha2::{Digest, Sha256};
 use tar::Archive;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::exec::StartExecResults;
+use testcontainers::bollard::models::ExecConfig;
 use testcontainers::bollard::query_parameters::{
     DownloadFromContainerOptionsBuilder, InspectContainerOptions, LogsOptionsBuilder,
 };
 
-use super::engine::is_absent;
+use super::engine::{cause, is_absent, is_bad_request};
 use super::import;
 
 /// How many symbolic links in a row are followed.
@@ -31,6 +33,41 @@ pub(super) async fn log(docker: &Docker, container: &str) -> Result<String, Erro
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
+
+/// Runs a command in a container: its exit code, and all that it printed. A container that has no
+/// such program counts as code 127 with what the engine says.
+pub(super) async fn run(
+    docker: &Docker,
+    container: &str,
+    command: &[&str],
+    variable: Option<String>,
+) -> Result<(i64, String), Error> {
+    let config = ExecConfig {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        env: variable.map(|variable| vec![variable]),
+        cmd: Some(command.iter().map(|word| (*word).to_owned()).collect()),
+        ..Default::default()
+    };
+    let made = docker.create_exec(container, config).await?;
+    let mut bytes = Vec::new();
+    match docker.start_exec(&made.id, None).await {
+        Ok(StartExecResults::Attached { mut output, .. }) => {
+            while let Some(chunk) = output.try_next().await? {
+                bytes.extend_from_slice(&chunk.into_bytes());
+            }
+        }
+        Ok(StartExecResults::Detached) => {}
+        Err(error) if is_bad_request(&error) => return Ok((NO_PROGRAM, cause(&error))),
+        Err(error) => return Err(error),
+    }
+    let ended = docker.inspect_exec(&made.id).await?;
+    let said = String::from_utf8_lossy(&bytes).into_owned();
+    Ok((ended.exit_code.unwrap_or(NO_PROGRAM), said))
+}
+
+/// A shell's exit code for a program that is not there.
+const NO_PROGRAM: i64 = 127;
 
 /// The SHA-256 of the program that a server says it was started from; none if it is not there.
 ///

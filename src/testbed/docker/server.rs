@@ -7,7 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt;
 use testcontainers::bollard::errors::Error;
-use testcontainers::bollard::models::{ContainerInspectResponse, ContainerStateStatusEnum};
+use testcontainers::bollard::models::{
+    ContainerInspectResponse, ContainerStateStatusEnum, NetworkConnectRequest,
+    NetworkDisconnectRequest,
+};
 use testcontainers::bollard::query_parameters::{
     InspectContainerOptions, KillContainerOptionsBuilder, RemoveContainerOptionsBuilder,
     RemoveVolumeOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
@@ -18,9 +21,10 @@ use testcontainers::{ContainerAsync, GenericImage, ImageExt, ReuseDirective, Tes
 
 use super::cluster::Cluster;
 use super::container::{DATA, Frame};
-use super::engine::{cause, inner_cause, is_conflict, refused};
+use super::engine::{cause, inner_cause, is_conflict, one_line, refused};
 use super::reading;
 use super::site::port_in_use;
+use crate::testbed::procfs::descriptors_of;
 use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
 use crate::topology::{ADMIN_PORT, KEYDB_PORT};
 
@@ -232,6 +236,65 @@ impl Server for DockerServer {
         }
     }
 
+    async fn reload(&self) -> Result<(), EnvironmentError> {
+        if !matches!(self.state().program, Some(Program::Haproxy(_))) {
+            return Err(self.error("is a KeyDB, which does not read its configuration again"));
+        }
+        // Its first process is the master, which does the rest.
+        let options = KillContainerOptionsBuilder::new().signal("SIGUSR2").build();
+        let docker = &self.cluster.docker;
+        let sent = docker.kill_container(&self.frame.name, Some(options)).await;
+        sent.map_err(|error| self.refused("reload", &error))
+    }
+
+    async fn disconnect(&self) -> Result<(), EnvironmentError> {
+        let request = NetworkDisconnectRequest {
+            container: self.frame.name.clone(),
+            force: None,
+        };
+        let docker = &self.cluster.docker;
+        docker
+            .disconnect_network(&self.frame.network, request)
+            .await
+            .map_err(|error| self.refused("disconnect", &error))
+    }
+
+    async fn reconnect(&self) -> Result<(), EnvironmentError> {
+        let request = NetworkConnectRequest {
+            container: self.frame.name.clone(),
+            endpoint_config: Some(self.frame.endpoint()),
+        };
+        let docker = &self.cluster.docker;
+        let work = async {
+            let connected = docker.connect_network(&self.frame.network, request).await;
+            connected.map_err(|error| self.refused("connect", &error))
+        };
+        self.cluster.make(work).await
+    }
+
+    async fn ask_inside(
+        &self,
+        words: &[&str],
+        password: Option<&str>,
+    ) -> Result<String, EnvironmentError> {
+        let port = KEYDB_PORT.to_string();
+        let command = ["keydb-cli", "-h", "127.0.0.1", "-p", &port];
+        let command: Vec<&str> = command.iter().chain(words).copied().collect();
+        // Not in the command, where every process of the container could read it.
+        let secret = password.map(|password| format!("REDISCLI_AUTH={password}"));
+        let docker = &self.cluster.docker;
+        let said = reading::run(docker, &self.frame.name, &command, secret);
+        match tokio::time::timeout(PATIENCE, said).await {
+            Ok(Ok((0, said))) => Ok(said),
+            Ok(Ok((_, said))) => Err(self.error(format!(
+                "cannot be asked from within ({}): use an image with keydb-cli, or a path with keydb-cli beside keydb-server",
+                one_line(&said)
+            ))),
+            Ok(Err(error)) => Err(self.refused("look into", &error)),
+            Err(_) => Err(self.error("does not answer from within")),
+        }
+    }
+
     async fn pause(&self) -> Result<(), EnvironmentError> {
         match self.status().await? {
             Status::Paused => Ok(()),
@@ -300,6 +363,16 @@ impl Server for DockerServer {
         reading::files(&self.cluster.docker, &self.frame.name, DATA)
             .await
             .map_err(|error| self.refused("list the data of", &error))
+    }
+
+    async fn descriptors(&self) -> Result<u64, EnvironmentError> {
+        // Where the engine runs on this machine, its processes do.
+        let pid = self.inspect().await?.state.and_then(|state| state.pid);
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok());
+        let pid = pid
+            .filter(|pid| *pid > 0)
+            .ok_or_else(|| self.error("does not run"))?;
+        descriptors_of(pid).map_err(|error| self.error(error))
     }
 
     async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError> {

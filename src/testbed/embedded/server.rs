@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use tokio::time::timeout;
 
 use super::proxy;
-use super::thread::{Body, ServerThread};
+use super::thread::{Body, ServerThread, Signals};
 use crate::model;
 use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::process::data;
@@ -85,12 +85,16 @@ impl EmbeddedServer {
         match program {
             Program::Keydb(KeydbSpec::Model(quirks)) => {
                 let quirks = quirks.clone();
-                Box::new(move |terminated| {
+                Box::new(move |Signals { terminated, .. }| {
                     Box::pin(async move { model::serve(&config, quirks, terminated, log).await })
                 })
             }
-            _ => Box::new(move |terminated| {
-                Box::pin(async move { proxy::serve(&config, terminated, log).await })
+            _ => Box::new(move |signals| {
+                let Signals {
+                    terminated,
+                    reloads,
+                } = signals;
+                Box::pin(async move { proxy::serve(&config, reloads, terminated, log).await })
             }),
         }
     }
@@ -159,6 +163,23 @@ impl Server for EmbeddedServer {
         Err(EnvironmentError::new(
             "a server's thread does not end: end this program",
         ))
+    }
+
+    async fn reload(&self) -> Result<(), EnvironmentError> {
+        let state = lock(&self.state);
+        if !matches!(state.program, Program::Haproxy(_)) {
+            return Err(EnvironmentError::new(
+                "it is a KeyDB, which does not read its configuration again",
+            ));
+        }
+        let thread = state.thread.as_ref();
+        let Some(thread) = thread.filter(|thread| thread.ended().is_none()) else {
+            return Err(EnvironmentError::new(
+                "it does not run: start it before it is reloaded",
+            ));
+        };
+        thread.reload(state.config.clone());
+        Ok(())
     }
 
     async fn pause(&self) -> Result<(), EnvironmentError> {

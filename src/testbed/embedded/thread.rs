@@ -20,11 +20,20 @@ enum Order {
     /// SIGSTOP: says when the thread stands still, and stands until the other end of the second
     /// channel is dropped.
     Freeze(oneshot::Sender<()>, mpsc::Receiver<()>),
+    /// SIGUSR2: go on with this configuration.
+    Reload(String),
 }
 
-/// What runs on the thread: gets the future that resolves at SIGTERM, gives back its exit code.
-pub(super) type Body =
-    Box<dyn FnOnce(Pin<Box<dyn Future<Output = ()>>>) -> Pin<Box<dyn Future<Output = i32>>> + Send>;
+/// What a server hears from outside.
+pub(super) struct Signals {
+    /// Resolves at SIGTERM.
+    pub terminated: Pin<Box<dyn Future<Output = ()>>>,
+    /// The configurations to go on with.
+    pub reloads: tokio_mpsc::UnboundedReceiver<String>,
+}
+
+/// What runs on the thread; gives back its exit code.
+pub(super) type Body = Box<dyn FnOnce(Signals) -> Pin<Box<dyn Future<Output = i32>>> + Send>;
 
 /// A running server.
 #[derive(Debug)]
@@ -53,6 +62,7 @@ impl ServerThread {
             let local = LocalSet::new();
             let life = async {
                 let (term, terminated) = oneshot::channel();
+                let (reload, reloads) = tokio_mpsc::unbounded_channel();
                 tokio::task::spawn_local(async move {
                     let mut term = Some(term);
                     while let Some(order) = received.recv().await {
@@ -61,6 +71,10 @@ impl ServerThread {
                                 if let Some(term) = term.take() {
                                     let _ = term.send(());
                                 }
+                            }
+                            Order::Reload(config) => {
+                                // Nobody listens who cannot be reloaded.
+                                let _ = reload.send(config);
                             }
                             Order::Freeze(frozen, thaw) => {
                                 let _ = frozen.send(());
@@ -75,10 +89,14 @@ impl ServerThread {
                         std::future::pending().await
                     }
                 };
+                let signals = Signals {
+                    terminated: Box::pin(terminated),
+                    reloads,
+                };
                 tokio::select! {
                     biased;
                     _ = killed => KILLED,
-                    code = body(Box::pin(terminated)) => code,
+                    code = body(signals) => code,
                 }
             };
             local.block_on(&runtime, life)
@@ -102,6 +120,11 @@ impl ServerThread {
     /// SIGTERM.
     pub(super) fn terminate(&self) {
         let _ = self.orders.send(Order::End);
+    }
+
+    /// SIGUSR2, with the configuration to go on with.
+    pub(super) fn reload(&self, config: String) {
+        let _ = self.orders.send(Order::Reload(config));
     }
 
     /// SIGKILL.

@@ -79,6 +79,26 @@ fn forked(dir: &Path) -> Vec<Pid> {
         .collect()
 }
 
+/// What a process has forked and what still lives of it.
+pub(super) fn children(parent: Pid) -> Vec<Pid> {
+    let parent = parent.as_raw_nonzero().get().to_string();
+    let is_child = |pid: &Pid| {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+        // After its name in brackets: its state, and its parent.
+        stat.is_ok_and(|stat| {
+            stat.rsplit_once(") ")
+                .and_then(|(_, rest)| rest.split(' ').nth(1))
+                == Some(&parent)
+        })
+    };
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Pid::from_raw(entry.ok()?.file_name().to_str()?.parse().ok()?))
+        .filter(is_child)
+        .collect()
+}
+
 /// The files of this name, at most `depth` folders down.
 fn named(dir: &Path, name: &str, depth: usize) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(dir) else {
@@ -119,7 +139,7 @@ fn belongs_to(pid: Pid, dir: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::guardian;
+    use super::super::guardian::{self, Forks};
     use super::*;
     use std::process::Command;
 
@@ -135,7 +155,8 @@ mod tests {
         let forks = "trap '' TERM; sleep 600 & echo $! >child";
         let args = ["-c".to_owned(), forks.to_owned()];
         let shell = Path::new("/bin/sh");
-        let spawned = guardian::spawn(shell, &args, &node, &node.join(PIDFILE), &log);
+        let pidfile = node.join(PIDFILE);
+        let spawned = guardian::spawn(shell, &args, &node, &pidfile, &log, Forks::Outlive);
         let mut spawned = spawned.expect("guardian");
         // To wait for the guardian closes its input, and so kills a server that still runs.
         let began = Instant::now();

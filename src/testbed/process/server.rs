@@ -14,9 +14,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
-use super::leftovers::PIDFILE;
+use super::guardian::Forks;
+use super::leftovers::{self, PIDFILE};
 use super::{DATA, binaries, data, guardian};
 use crate::spec::KeydbSpec;
+use crate::testbed::procfs::descriptors_of;
 use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
 
 /// How long a killed process may take to go, and a started one to show its pid.
@@ -116,6 +118,23 @@ impl ProcessServer {
         Pid::from_raw(text.trim().parse().ok()?)
     }
 
+    /// Whether it is a HAProxy: a master whose workers do everything.
+    fn is_master(&self) -> bool {
+        matches!(self.state().program, Program::Haproxy(_))
+    }
+
+    /// Sends a signal that a master does not pass on to its workers.
+    fn signal_all(&self, signal: Signal) -> Result<(), EnvironmentError> {
+        self.signal(signal)?;
+        if let Some(master) = self.pid().filter(|_| self.is_master()) {
+            for worker in leftovers::children(master) {
+                // One that ends meanwhile needs none.
+                let _ = kill_process(worker, signal);
+            }
+        }
+        Ok(())
+    }
+
     fn signal(&self, signal: Signal) -> Result<(), EnvironmentError> {
         match self.pid() {
             // It may end by itself between the look and the signal: not an error.
@@ -174,7 +193,12 @@ impl Server for ProcessServer {
                 args
             }
             Program::Keydb(_) => vec![config],
-            Program::Haproxy(_) => vec!["-db".to_owned(), "-f".to_owned(), config],
+            // A master with a worker, in the foreground: only so can it be reloaded.
+            Program::Haproxy(_) => ["-W", "-db", "-f", &config].map(str::to_owned).to_vec(),
+        };
+        let forks = match self.is_master() {
+            true => Forks::End,
+            false => Forks::Outlive,
         };
         let pidfile = self.dir.join(PIDFILE);
         {
@@ -187,7 +211,7 @@ impl Server for ProcessServer {
                 .append(true)
                 .open(self.log_path());
             let guardian = log
-                .and_then(|log| guardian::spawn(&binary, &args, &self.dir, &pidfile, &log))
+                .and_then(|log| guardian::spawn(&binary, &args, &self.dir, &pidfile, &log, forks))
                 .map_err(|error| {
                     self.error(format!("cannot start {}: {error}", binary.display()))
                 })?;
@@ -229,14 +253,21 @@ impl Server for ProcessServer {
         }
     }
 
+    async fn reload(&self) -> Result<(), EnvironmentError> {
+        if !self.is_master() {
+            return Err(self.error("is a KeyDB, which does not read its configuration again"));
+        }
+        self.signal(Signal::USR2)
+    }
+
     async fn pause(&self) -> Result<(), EnvironmentError> {
-        self.signal(Signal::STOP)?;
+        self.signal_all(Signal::STOP)?;
         self.state().paused = true;
         Ok(())
     }
 
     async fn resume(&self) -> Result<(), EnvironmentError> {
-        self.signal(Signal::CONT)?;
+        self.signal_all(Signal::CONT)?;
         self.state().paused = false;
         Ok(())
     }
@@ -264,6 +295,11 @@ impl Server for ProcessServer {
 
     async fn data_files(&self) -> Result<Vec<String>, EnvironmentError> {
         data::files(&self.dir.join(DATA)).map_err(|error| self.error(error))
+    }
+
+    async fn descriptors(&self) -> Result<u64, EnvironmentError> {
+        let pid = self.pid().ok_or_else(|| self.error("is not running"))?;
+        descriptors_of(pid.as_raw_nonzero().get()).map_err(|error| self.error(error))
     }
 
     async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError> {

@@ -86,8 +86,10 @@ fn find<'a>(backend: &'a Backend, name: &str) -> Result<&'a Server, String> {
 
 fn info(backend: &Backend) -> String {
     format!(
-        "Name: keydb-harness built-in proxy\nVersion: built-in {}\nUptime_sec: {}\nCurrConns: {}\n",
+        "Name: keydb-harness built-in proxy\nVersion: built-in {}\nPid: {}\nUptime_sec: {}\nCurrConns: {}\n",
         env!("CARGO_PKG_VERSION"),
+        // It is no process: what changes at a reload is its life.
+        backend.life,
         backend.started.elapsed().as_secs(),
         backend.sessions.now()
     )

@@ -15,6 +15,8 @@ pub(super) type Log = Rc<dyn Fn(&str)>;
 /// The servers of the `listen` section.
 pub(super) struct Backend {
     pub listen: Listen,
+    /// How many lives the proxy has had with it: one, and one more at each reload.
+    pub life: u32,
     pub servers: Vec<Server>,
     /// What clients have opened, whether or not a server took it.
     pub sessions: Sessions,
@@ -35,11 +37,12 @@ pub(super) struct Availability {
 }
 
 impl Backend {
-    pub(super) fn new(mut listen: Listen, log: Log) -> Self {
+    pub(super) fn new(mut listen: Listen, life: u32, log: Log) -> Self {
         let lines = std::mem::take(&mut listen.servers);
         let started = Instant::now();
         Self {
             listen,
+            life,
             servers: lines.into_iter().map(Server::new).collect(),
             sessions: Sessions::default(),
             started,

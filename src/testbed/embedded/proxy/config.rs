@@ -110,11 +110,15 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::topology::Topology;
     use crate::topology::render::{HostPort, ProxyPlace, haproxy_cfg};
+    use crate::topology::{HealthCheck, Topology};
 
     fn rendered(password: Option<&str>, resolver: Option<&str>) -> String {
-        let mut builder = Topology::active_active();
+        checked(HealthCheck::default(), password, resolver)
+    }
+
+    fn checked(check: HealthCheck, password: Option<&str>, resolver: Option<&str>) -> String {
+        let mut builder = Topology::active_active().health_check(check);
         if let Some(password) = password {
             builder = builder.password(password);
         }
@@ -167,6 +171,26 @@ mod tests {
         assert_eq!(config.listen.steps[0], auth);
         assert_eq!(config.listen.steps.len(), 4);
         assert_eq!(config.listen.servers.len(), 2);
+    }
+
+    #[rstest]
+    #[case::tcp(HealthCheck::Tcp, &[])]
+    #[case::ping_and_role(HealthCheck::PingAndRole, &[
+        "PING\r\n", "+PONG", "INFO replication\r\n", "role:active-replica",
+    ])]
+    #[case::write_probe(
+        HealthCheck::WriteProbe, &["SET keydb-harness:health 1 EX 10\r\n", "+OK"]
+    )]
+    fn every_health_check_is_understood(#[case] check: HealthCheck, #[case] wanted: &[&str]) {
+        let config = parse(&checked(check, None, None)).unwrap();
+        let wanted: Vec<Step> = wanted
+            .chunks(2)
+            .flat_map(|pair| {
+                let send = Step::Send(pair[0].as_bytes().to_vec());
+                [send, Step::Expect(pair[1].to_owned())]
+            })
+            .collect();
+        assert_eq!(config.listen.steps, wanted);
     }
 
     const PROBE: &str = "global\n    maxconn 100\n    stats socket ipv4@127.0.0.1:2 level admin\ndefaults\n    mode tcp\n    timeout connect 1s\n    timeout client 1s\n    timeout server 1s\nlisten probe\n    bind 127.0.0.1:1\n";

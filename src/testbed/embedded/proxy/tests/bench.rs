@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, JoinSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -89,6 +89,7 @@ pub(super) struct Bench {
     pub admin: SocketAddr,
     pub log: Rc<RefCell<Vec<String>>>,
     terminate: oneshot::Sender<()>,
+    reload: mpsc::UnboundedSender<String>,
     serving: JoinHandle<i32>,
 }
 
@@ -107,18 +108,43 @@ impl Bench {
         let log = Rc::new(RefCell::new(Vec::new()));
         let lines = Rc::clone(&log);
         let (terminate, terminated) = oneshot::channel();
+        let (reload, reloads) = mpsc::unbounded_channel();
         let serving = spawn_local(async move {
             let terminated = async { terminated.await.unwrap_or_default() };
             let log = move |line: &str| lines.borrow_mut().push(line.to_owned());
-            serve(&text, terminated, log).await
+            serve(&text, reloads, terminated, log).await
         });
         Self {
             service,
             admin,
             log,
             terminate,
+            reload,
             serving,
         }
+    }
+
+    /// Has it go on with this configuration, and waits until another life answers.
+    pub(super) async fn reload(&self, text: String) {
+        let before = self.life().await;
+        self.reload.send(text).unwrap();
+        let began = Instant::now();
+        while self.life().await == before {
+            assert!(began.elapsed() < DEADLINE, "{:?}", self.log);
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// Has it read a configuration that it cannot go on with.
+    pub(super) fn reload_in_vain(&self, text: &str) {
+        self.reload.send(text.to_owned()).unwrap();
+    }
+
+    /// Which of its lives answers.
+    pub(super) async fn life(&self) -> String {
+        let info = self.admin("show info").await;
+        let life = info.lines().find_map(|line| line.strip_prefix("Pid: "));
+        life.unwrap().to_owned()
     }
 
     /// Terminates it; returns its exit code.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::LocalSet;
 
 use self::bench::{Bench, Client, FakeServer, config, free};
@@ -150,6 +151,41 @@ async fn a_restart_takes_the_same_ports_and_ends_the_sessions() {
 }
 
 #[tokio::test]
+async fn a_reload_keeps_the_sessions_and_takes_the_new_configuration() {
+    locally(async {
+        let (one, two) = (
+            FakeServer::start("one").await,
+            FakeServer::start("two").await,
+        );
+        let bench = Bench::start(&[&one]).await;
+        let mut kept = bench.client_on("one").await;
+        assert_eq!(bench.life().await, "1");
+        bench.reload_in_vain("global\n    nbthread 2\n");
+        bench
+            .reload(config(bench.service, bench.admin, &[&two]))
+            .await;
+        assert_eq!(bench.life().await, "2");
+        let log = bench.log.borrow().join("\n");
+        assert!(
+            log.starts_with("[ALERT] not reloaded: config: line 2"),
+            "{log}"
+        );
+        bench.reaches("two", "UP").await;
+        assert_eq!(bench.client().await.who().await, "+two\r\n");
+        assert_eq!(kept.who().await, "+one\r\n");
+        let stat = bench.stat("two").await;
+        assert_eq!(stat.sessions_total, Some(1), "the old one counts elsewhere");
+        // Nobody checks the old server any more: it may fail without ending what lives.
+        one.answers.set(false);
+        bench.client_on("two").await;
+        assert_eq!(kept.who().await, "+one\r\n");
+        assert_eq!(bench.stop().await, 0);
+        assert_eq!(kept.hears().await, "", "terminated, it closes everything");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn everything_closes_with_its_local_set() {
     // A killed proxy has no time to close anything itself.
     let set = LocalSet::new();
@@ -170,7 +206,8 @@ async fn everything_closes_with_its_local_set() {
 async fn refusal(config: &str) -> (i32, String) {
     let log = Rc::new(RefCell::new(String::new()));
     let lines = Rc::clone(&log);
-    let code = serve(config, pending(), move |line: &str| {
+    let (_nobody, reloads) = unbounded_channel();
+    let code = serve(config, reloads, pending(), move |line: &str| {
         lines.borrow_mut().push_str(line)
     })
     .await;

@@ -1,0 +1,619 @@
+//! Guide, Proxy: what clients see behind each of the proxy's health checks, while a primary stands
+//! still, is stopped, and comes back with so much data that it loads for a while.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use redis::cmd;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use super::{Need, Scenario};
+use crate::cluster::info::Info;
+use crate::cluster::{Client, ClientError, Cluster, Node, Order, Timeouts};
+use crate::model::Class;
+use crate::testbed::{Port, Server};
+use crate::topology::{HealthCheck, Persistence, Topology, TopologyError};
+use crate::trial::Trial;
+use crate::wait::{DEADLINE, Unmet, eventually};
+
+pub(super) const SCENARIO: Scenario = Scenario {
+    name: "health-checks",
+    title: "a primary stands still, stops, and loads when it returns, behind each health check",
+    promise: "the proxy sends clients only to primaries that serve",
+    source: "KeyDB docs haproxy.md (health checks decide where to direct traffic); guide, Proxy",
+    seconds: 20,
+    variants: &["tcp", "ping", "ping-and-role", "write-probe"],
+    long: &[],
+    damage: &[Class::WrongInfo],
+    // How long the load lasts is not left to the machine.
+    needs: &[Need::Setting("key-load-delay")],
+    order: Order::Staged,
+    topology,
+    run: |trial| Box::pin(run(trial)),
+};
+
+fn topology(variant: &str) -> Result<Topology, TopologyError> {
+    let check = match variant {
+        "tcp" => HealthCheck::Tcp,
+        "ping" => HealthCheck::Ping,
+        "ping-and-role" => HealthCheck::PingAndRole,
+        _ => HealthCheck::WriteProbe,
+    };
+    Topology::active_active()
+        .persistence(Persistence::Rdb)
+        .health_check(check)
+        .build()
+}
+
+/// The node that everything happens to, and the one that has to go on serving.
+const STRUCK: &str = "primary1";
+const SURVIVOR: &str = "primary2";
+const CLIENTS: usize = 4;
+/// Between two sessions of one client.
+const PACE: Duration = Duration::from_millis(10);
+/// A reply that does not come within this is given up.
+const TIMEOUTS: Timeouts = Timeouts {
+    connect: Duration::from_secs(5),
+    reply: Duration::from_secs(5),
+};
+/// How many sessions in a row have to be served before a node counts as left out.
+const IN_A_ROW: usize = 40;
+/// What the struck node has to load, in keys.
+const KEYS: usize = 8000;
+/// For how many health checks it is to load; each key takes its share of that time.
+const LOADS_FOR: u32 = 20;
+/// How many health checks and sessions have to fit into the load, or it says nothing.
+const ENOUGH_CHECKS: u32 = 10;
+const ENOUGH_SESSIONS: usize = 20;
+const PREFIX: &str = "health-checks:load";
+
+async fn run(trial: &Trial) -> Result<()> {
+    let cluster = trial.cluster();
+    let (struck, survivor) = (cluster.node(STRUCK)?, cluster.node(SURVIVOR)?);
+    fill(cluster, struck, survivor).await?;
+    let lives_on = run_id(survivor).await?;
+    let sessions = Sessions::start(cluster).await?;
+    let served = sessions.in_a_row(cluster, IN_A_ROW).await;
+    if let Err(unmet) = served {
+        trial.inconclusive("traffic", "clients are served before", unmet.sentence());
+        return Ok(());
+    }
+
+    struck.pause().await?;
+    if trial.variant() == "tcp" {
+        unseen(trial, &sessions).await?;
+    } else {
+        left_out(trial, &sessions, "frozen", "stands still").await;
+    }
+    struck.resume().await?;
+    returns(trial, &sessions, &lives_on, "thawed-returns", "stood still").await;
+
+    struck.stop().await?;
+    left_out(trial, &sessions, "stopped", "was stopped").await;
+
+    slow_to_load(cluster, struck).await?;
+    let began = sessions.now();
+    struck.start().await?;
+    let loaded = serves(cluster, struck).await;
+    let ended = sessions.now();
+    loaded?;
+    // What it takes in from its peer now is not to take as long.
+    let at_once = cmd("CONFIG")
+        .arg("SET")
+        .arg("key-load-delay")
+        .arg(0)
+        .to_owned();
+    struck.client().await?.query::<()>(&at_once).await?;
+    returns(trial, &sessions, &lives_on, "returns", "has loaded").await;
+    let all = sessions.stop().await;
+    while_it_loads(trial, &all, &lives_on, (began, ended));
+    Ok(())
+}
+
+const PROMISE: &str = "no client is sent to a primary that loads and refuses everything";
+
+/// Writes what the struck node is to load, and waits until both nodes hold it.
+async fn fill(cluster: &Cluster, struck: &Node, survivor: &Node) -> Result<()> {
+    let mut client = struck.client().await?;
+    let keys: Vec<String> = (0..KEYS).map(|n| format!("{PREFIX}:{n}")).collect();
+    for keys in keys.chunks(500) {
+        let mut command = cmd("MSET");
+        for key in keys {
+            command.arg(key).arg("loaded");
+        }
+        client.query::<()>(&command).await?;
+    }
+    eventually(
+        cluster,
+        "both primaries hold the load",
+        DEADLINE,
+        || async {
+            let said = |error: ClientError| error.to_string();
+            let mut client = survivor.client().await.map_err(said)?;
+            let size: usize = client.query(&cmd("DBSIZE")).await.map_err(said)?;
+            match size >= KEYS {
+                true => Ok(()),
+                false => Err(format!("{SURVIVOR} holds {size} keys")),
+            }
+        },
+    )
+    .await?;
+    Ok(())
+}
+
+/// Makes the struck node take its time for each key at its next start, and look up from that often
+/// enough to answer: by default a server does so every 2 MB, and is mute in between (measured).
+async fn slow_to_load(cluster: &Cluster, struck: &Node) -> Result<()> {
+    let load = cluster.pace().health_check * LOADS_FOR;
+    let delay = load.as_micros() / KEYS as u128;
+    let lines = format!("key-load-delay {delay}\nloading-process-events-interval-bytes 1024\n");
+    Ok(struck.reconfigure(&lines).await?)
+}
+
+/// Waits until a node answers a read of its own.
+async fn serves(cluster: &Cluster, node: &Node) -> Result<(), Unmet> {
+    let what = format!("{} has loaded", node.name());
+    eventually(cluster, &what, DEADLINE, || async {
+        let said = |error: ClientError| error.to_string();
+        let mut client = node.client_with(Timeouts::GLANCE).await.map_err(said)?;
+        let key = format!("{PREFIX}:0");
+        let read = client.query::<Option<String>>(cmd("GET").arg(key)).await;
+        read.map(drop).map_err(said)
+    })
+    .await
+}
+
+async fn run_id(node: &Node) -> Result<String> {
+    let info = node.info().await?;
+    Ok(info.run_id().context("no run id")?.to_owned())
+}
+
+/// Waits until the proxy leaves the struck node out and every client is served; says what clients
+/// saw until then.
+async fn left_out(trial: &Trial, sessions: &Sessions, how: &str, what: &str) {
+    let (began, from) = (sessions.now(), sessions.count());
+    let cluster = trial.cluster();
+    let waited = async {
+        let seen = format!("the proxy leaves out {STRUCK}, which {what}");
+        eventually(cluster, &seen, DEADLINE, || async {
+            let proxy = cluster.proxy().map_err(|error| error.to_string())?;
+            let status = proxy.status_of(STRUCK).await?;
+            match status.starts_with("DOWN") {
+                true => Ok(()),
+                false => Err(format!("it has {STRUCK} {status}")),
+            }
+        })
+        .await?;
+        let down = sessions.now().saturating_sub(began);
+        sessions.in_a_row(cluster, IN_A_ROW).await?;
+        Ok::<_, Unmet>(down)
+    };
+    let waited = waited.await;
+    if let Ok(down) = &waited {
+        trial.measure(
+            format!("{how}: down in the proxy after"),
+            down.as_secs_f64(),
+            "s",
+        );
+    }
+    let seen = Told::of(&sessions.since(from), began);
+    seen.measure(trial, how);
+    trial.check(
+        &format!("{how}-left-out"),
+        &format!("a primary that {what} is left out, and all clients are served"),
+        waited.map(|down| {
+            format!(
+                "down in the proxy after {:.2} s; {seen}",
+                down.as_secs_f64()
+            )
+        }),
+    );
+}
+
+/// What clients see of a primary that stands still where nobody asks it anything: its machine goes
+/// on taking connections for it, so that a check which only connects can never tell.
+async fn unseen(trial: &Trial, sessions: &Sessions) -> Result<()> {
+    let (began, from) = (sessions.now(), sessions.count());
+    let what = format!("a session with {STRUCK}, which stands still, is given up");
+    eventually(trial.cluster(), &what, DEADLINE, || async {
+        let since = sessions.since(from);
+        let mut new = since.iter().filter(|session| session.began >= began);
+        match new.any(|session| session.outcome == Outcome::Broken) {
+            true => Ok(()),
+            false => Err(format!("{} sessions, none broken", since.len())),
+        }
+    })
+    .await?;
+    let status = trial.cluster().proxy()?.status_of(STRUCK).await;
+    trial.headline(format!(
+        "stands still for {:.1} s and is {} in the proxy",
+        sessions.now().saturating_sub(began).as_secs_f64(),
+        status.unwrap_or_else(|error| error)
+    ));
+    Told::of(&sessions.since(from), began).measure(trial, "frozen");
+    Ok(())
+}
+
+/// Waits until the struck node gets sessions again.
+async fn returns(trial: &Trial, sessions: &Sessions, lives_on: &str, check: &str, what: &str) {
+    let began = sessions.now();
+    let returned = sessions.served_by_another(trial.cluster(), lives_on).await;
+    let after = sessions.now().saturating_sub(began).as_secs_f64();
+    trial.check(
+        check,
+        &format!("a primary that {what} gets sessions again"),
+        returned.map(|()| format!("after {after:.2} s")),
+    );
+}
+
+/// Judges what clients saw from the start of the struck node until it served.
+fn while_it_loads(
+    trial: &Trial,
+    all: &[Session],
+    lives_on: &str,
+    (began, ended): (Duration, Duration),
+) {
+    let during: Vec<Session> = all
+        .iter()
+        .filter(|session| session.began >= began && session.began < ended)
+        .cloned()
+        .collect();
+    let seen = Told::of(&during, began);
+    seen.measure(trial, "loading");
+    let later: Vec<Session> = all
+        .iter()
+        .filter(|session| session.began >= ended)
+        .cloned()
+        .collect();
+    Told::of(&later, ended).measure(trial, "loaded");
+    let window = ended.saturating_sub(began);
+    trial.measure("loading: for", window.as_secs_f64(), "s");
+    let enough = trial.cluster().pace().health_check * ENOUGH_CHECKS;
+    if window < enough || during.len() < ENOUGH_SESSIONS {
+        let why = format!(
+            "{} sessions in {:.2} s until it served",
+            during.len(),
+            window.as_secs_f64()
+        );
+        trial.inconclusive("refusing-left-out", PROMISE, why);
+        return;
+    }
+    let refused: Vec<&Session> = during
+        .iter()
+        .filter(|session| session.met.as_deref().is_some_and(|met| met != lives_on))
+        .filter(|session| matches!(session.outcome, Outcome::Refused(_)))
+        .collect();
+    trial.measure("loading: sent to it", refused.len() as f64, "sessions");
+    trial.headline(format!(
+        "{} of {} sessions sent to it in the {:.1} s that it loaded",
+        refused.len(),
+        during.len(),
+        window.as_secs_f64()
+    ));
+    let verdict = match refused.as_slice() {
+        [] => Ok(format!(
+            "{} sessions in the {:.2} s that it loaded, none of them sent to it; {seen}",
+            during.len(),
+            window.as_secs_f64()
+        )),
+        [first, ..] => Err(format!(
+            "{} of {} sessions in the {:.2} s that {STRUCK} loaded were sent to it, which refused all they asked ({}), the first {:.2} s after its start; {seen}",
+            refused.len(),
+            during.len(),
+            window.as_secs_f64(),
+            first.outcome,
+            first.began.saturating_sub(began).as_secs_f64()
+        )),
+    };
+    trial.check("refusing-left-out", PROMISE, verdict);
+}
+
+/// The longest time without a session that was served.
+fn longest_gap<'a>(
+    sessions: impl Iterator<Item = &'a Session>,
+    began: Duration,
+    ended: Duration,
+) -> Duration {
+    let mut ends: Vec<Duration> = sessions
+        .filter(|session| session.outcome == Outcome::Served)
+        .map(|session| session.ended)
+        .collect();
+    ends.push(ended);
+    ends.sort_unstable();
+    let mut last = began;
+    let mut longest = Duration::ZERO;
+    for end in ends {
+        longest = longest.max(end.saturating_sub(last));
+        last = last.max(end);
+    }
+    longest
+}
+
+/// What became of a session through the proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    /// A write and a read were answered.
+    Served,
+    /// The server refused, with this code word.
+    Refused(String),
+    /// There was no connection to the proxy.
+    NoConnection,
+    /// It broke, or no answer came.
+    Broken,
+}
+
+impl Outcome {
+    fn of(error: &ClientError) -> Self {
+        match error {
+            ClientError::Refused(text) => {
+                Self::Refused(text.split(' ').next().unwrap_or_default().to_owned())
+            }
+            ClientError::NotSent { .. } => Self::NoConnection,
+            ClientError::Unknown(_) => Self::Broken,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Served => f.write_str("served"),
+            Self::Refused(code) => f.write_str(code),
+            Self::NoConnection => f.write_str("no connection"),
+            Self::Broken => f.write_str("broken"),
+        }
+    }
+}
+
+/// One session of a client: it connects through the proxy, asks whom it met, writes and reads.
+#[derive(Debug, Clone)]
+struct Session {
+    /// On the clock of all sessions.
+    began: Duration,
+    ended: Duration,
+    /// The run id of the server that it met; none if that did not say.
+    met: Option<String>,
+    outcome: Outcome,
+}
+
+/// What many sessions saw, by kind.
+struct Told {
+    /// How often each kind of error was seen, first and last time, from `began` on.
+    errors: BTreeMap<String, (usize, Duration, Duration)>,
+    longest: Duration,
+}
+
+impl Told {
+    fn of(sessions: &[Session], began: Duration) -> Self {
+        let mut errors: BTreeMap<String, (usize, Duration, Duration)> = BTreeMap::new();
+        let failed = sessions
+            .iter()
+            .filter(|session| session.outcome != Outcome::Served);
+        for session in failed {
+            let at = session.ended.saturating_sub(began);
+            let row = errors
+                .entry(session.outcome.to_string())
+                .or_insert((0, at, at));
+            row.0 += 1;
+            row.1 = row.1.min(at);
+            row.2 = row.2.max(at);
+        }
+        let ended = sessions.iter().map(|session| session.ended).max();
+        Self {
+            errors,
+            longest: longest_gap(sessions.iter(), began, ended.unwrap_or(began)),
+        }
+    }
+
+    fn measure(&self, trial: &Trial, when: &str) {
+        for (kind, (count, _, last)) in &self.errors {
+            trial.measure(format!("{when}: {kind}"), *count as f64, "sessions");
+            trial.measure(
+                format!("{when}: last {kind} after"),
+                last.as_secs_f64(),
+                "s",
+            );
+        }
+        let longest = self.longest.as_secs_f64();
+        trial.measure(format!("{when}: longest gap of all clients"), longest, "s");
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, (count, first, last)) in &self.errors {
+            let (first, last) = (first.as_secs_f64(), last.as_secs_f64());
+            write!(f, "{count} {kind} from {first:.2} s to {last:.2} s, ")?;
+        }
+        write!(f, "longest gap {:.2} s", self.longest.as_secs_f64())
+    }
+}
+
+/// Clients that make one session after the other.
+struct Sessions {
+    clock: Instant,
+    shared: Arc<Shared>,
+    clients: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stopping: AtomicBool,
+    done: Mutex<Vec<Session>>,
+}
+
+impl Shared {
+    fn done(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
+        self.done.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sessions {
+    async fn start(cluster: &Cluster) -> Result<Self> {
+        let proxy = cluster.proxy()?.handle();
+        // It does not restart here, so that its address stays.
+        let address = Server::endpoint(proxy.as_ref(), Port::Service).await?;
+        let clock = Instant::now();
+        let shared = Arc::new(Shared::default());
+        let clients = (0..CLIENTS).map(|client| {
+            let shared = Arc::clone(&shared);
+            tokio::spawn(async move {
+                while !shared.stopping.load(Ordering::SeqCst) {
+                    let began = clock.elapsed();
+                    let mut met = None;
+                    let outcome = match session(address, client, &mut met).await {
+                        Ok(()) => Outcome::Served,
+                        Err(error) => Outcome::of(&error),
+                    };
+                    let session = Session {
+                        began,
+                        ended: clock.elapsed(),
+                        met,
+                        outcome,
+                    };
+                    shared.done().push(session);
+                    sleep(PACE).await;
+                }
+            })
+        });
+        Ok(Self {
+            clock,
+            clients: clients.collect(),
+            shared,
+        })
+    }
+
+    fn now(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
+    fn count(&self) -> usize {
+        self.shared.done().len()
+    }
+
+    /// Those that ended after the first `from` had.
+    fn since(&self, from: usize) -> Vec<Session> {
+        self.shared.done().iter().skip(from).cloned().collect()
+    }
+
+    /// Waits until so many sessions that begin from now on were served, with no other among them.
+    async fn in_a_row(&self, cluster: &Cluster, number: usize) -> Result<(), Unmet> {
+        let now = self.now();
+        let what = format!("{number} sessions in a row are served");
+        eventually(cluster, &what, DEADLINE, || async {
+            let done = self.shared.done();
+            let row = done
+                .iter()
+                .rev()
+                .take_while(|session| session.began >= now && session.outcome == Outcome::Served);
+            let row = row.count();
+            match (row >= number, done.last()) {
+                (true, _) => Ok(()),
+                (false, Some(last)) => Err(format!("{row} served, the last one {}", last.outcome)),
+                (false, None) => Err("none yet".to_owned()),
+            }
+        })
+        .await
+    }
+
+    /// Waits until a session is served by another server than this one.
+    async fn served_by_another(&self, cluster: &Cluster, run_id: &str) -> Result<(), Unmet> {
+        let now = self.now();
+        let what = format!("a session is served by {STRUCK}");
+        eventually(cluster, &what, DEADLINE, || async {
+            let done = self.shared.done();
+            let mut new = done.iter().filter(|session| session.began >= now);
+            let served = new.any(|session| {
+                session.outcome == Outcome::Served
+                    && session.met.as_deref().is_some_and(|met| met != run_id)
+            });
+            match served {
+                true => Ok(()),
+                false => Err(format!("all are served by {SURVIVOR}")),
+            }
+        })
+        .await
+    }
+
+    /// Ends the clients and gives all sessions, in the order of their ends.
+    async fn stop(mut self) -> Vec<Session> {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        for client in std::mem::take(&mut self.clients) {
+            // A client that panicked has recorded what it did until then.
+            let _ = client.await;
+        }
+        std::mem::take(&mut *self.shared.done())
+    }
+}
+
+impl Drop for Sessions {
+    fn drop(&mut self) {
+        for client in &self.clients {
+            client.abort();
+        }
+    }
+}
+
+/// One session; `met` is whom it met, as far as that is known.
+async fn session(
+    proxy: std::net::SocketAddr,
+    client: usize,
+    met: &mut Option<String>,
+) -> Result<(), ClientError> {
+    let mut connection = Client::connect(proxy, None, TIMEOUTS).await?;
+    let info: String = connection.query(cmd("INFO").arg("server")).await?;
+    *met = Info::parse(&info).run_id().map(str::to_owned);
+    let key = format!("health-checks:client:{client}");
+    connection
+        .query::<()>(cmd("SET").arg(&key).arg("written"))
+        .await?;
+    connection
+        .query::<Option<String>>(cmd("GET").arg(&key))
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(began: u64, ended: u64, outcome: Outcome) -> Session {
+        Session {
+            began: Duration::from_millis(began),
+            ended: Duration::from_millis(ended),
+            met: None,
+            outcome,
+        }
+    }
+
+    #[test]
+    fn what_clients_saw_is_told_by_kind() {
+        let sessions = [
+            session(100, 200, Outcome::Served),
+            session(200, 300, Outcome::Refused("LOADING".to_owned())),
+            session(300, 1300, Outcome::Broken),
+            session(1300, 1400, Outcome::Refused("LOADING".to_owned())),
+            session(1400, 1500, Outcome::Served),
+        ];
+        let told = Told::of(&sessions, Duration::from_millis(100));
+        assert_eq!(
+            told.to_string(),
+            "2 LOADING from 0.20 s to 1.30 s, 1 broken from 1.20 s to 1.20 s, longest gap 1.30 s"
+        );
+        let none = Told::of(&[], Duration::from_millis(100));
+        assert_eq!(none.to_string(), "longest gap 0.00 s");
+    }
+
+    #[test]
+    fn an_error_is_told_by_what_is_known_of_it() {
+        let refused = ClientError::Refused("LOADING KeyDB is loading".to_owned());
+        assert_eq!(Outcome::of(&refused).to_string(), "LOADING");
+        let broken = ClientError::Unknown("broken pipe".to_owned());
+        assert_eq!(Outcome::of(&broken), Outcome::Broken);
+    }
+}

@@ -76,7 +76,7 @@ pub fn plan(filters: &[String], long: bool) -> Vec<Planned> {
         .collect()
 }
 
-/// Parts what can run from what cannot: the servers lack a command or an option that it needs, or a
+/// Parts what can run from what cannot: the servers lack something that it needs, or a
 /// release that it runs beside them cannot be had; with the reason, a sentence each.
 pub async fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(Planned, String)>) {
     let (mut can, mut cannot) = (Vec::new(), Vec::new());
@@ -96,11 +96,11 @@ pub async fn available(lab: &Lab, planned: Vec<Planned>) -> (Vec<Planned>, Vec<(
     (can, cannot)
 }
 
-/// The first command or option that is needed and lacking.
+/// The first thing that is needed, or that a node is configured with, and lacking.
 fn lacking<'a>(needs: &[Need], nodes: &'a [NodeSpec], lacks: &BTreeSet<String>) -> Option<&'a str> {
-    let named = needs.iter().map(|need| need.name());
+    let needs = needs.iter().map(|need| need.name());
     let options = nodes.iter().flat_map(|node| &node.options);
-    let mut all = named.chain(options.map(|(name, _)| name.as_str()));
+    let mut all = needs.chain(options.map(|(name, _)| name.as_str()));
     all.find(|name| lacks.contains(*name))
 }
 

@@ -110,11 +110,11 @@ async fn run(trial: &Trial) -> Result<()> {
     let kinds = if is_down { ON_TWO } else { &both };
     kind::write(one, kinds).await?;
     agreement::reached(cluster).await?;
-    // Afterwards: without a cut's probes.
-    let before = resync::before(cluster).await?;
-
-    let began = if is_down {
+    if is_down {
         one.stop().await?;
+    }
+    let before = resync::before(cluster).await?;
+    let began = if is_down {
         remove(cluster, [two, two], kinds).await?;
         if trial.variant() == "down-full" {
             write_bulk(&mut two.client().await?, "two").await?;

@@ -468,7 +468,9 @@ fn struck<'t>(nodes: &[&str], topology: &'t Topology) -> Option<&'t str> {
             .filter(|node| nodes.contains(&&*node.name))
     };
     let replica = known().find(|node| node.role == Role::Replica);
-    replica.or_else(|| known().next_back()).map(|node| &*node.name)
+    replica
+        .or_else(|| known().next_back())
+        .map(|node| &*node.name)
 }
 
 /// How a key is read so that equal contents print alike.

@@ -230,7 +230,7 @@ mod tests {
     #[case("cut a<->b", "cut a->b and cut b->a", &["a", "b"])]
     #[case("kill replica1", "kill replica1", &["replica1"])]
     #[case("restart=wiped primary1", "restart primary1 without its data", &["primary1"])]
-    #[case("maintenance primary1", "maintenance primary1", &["proxy", "primary1"])]
+    #[case("maintenance primary1", "maintenance of primary1", &["proxy", "primary1"])]
     #[case("restart-proxy", "restart proxy", &["proxy"])]
     fn words_name_a_fault(#[case] words: &str, #[case] name: &str, #[case] strikes: &[&str]) {
         let named: Named = words.parse().unwrap();

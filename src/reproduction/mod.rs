@@ -52,6 +52,7 @@ reproductions![
     replica_keeps_expired,
     merge_stops_at_the_primary,
     own_dump_is_not_loaded,
+    own_writes_count_twice,
 ];
 
 /// Known defects that are not here, and why. By their ids in `fixtures/expectations/`.

@@ -76,11 +76,16 @@ impl Stage<'_> {
     /// # Errors
     /// They are not in time, or there is no traffic left.
     pub async fn more(&self, count: usize) -> Result<()> {
+        let before: Vec<usize> = self
+            .traffics
+            .iter()
+            .map(|(_, it)| it.acknowledged())
+            .collect();
         let mut any = false;
-        for (route, traffic) in self.traffics {
+        for ((route, traffic), before) in self.traffics.iter().zip(before) {
             if self.serves(route).await {
                 any = true;
-                traffic.more(self.cluster, count).await?;
+                traffic.more_than(self.cluster, before, count).await?;
             }
         }
         anyhow::ensure!(

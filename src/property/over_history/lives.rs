@@ -18,8 +18,8 @@ const MILLISECOND: u64 = 1_000_000;
 struct Change {
     invoked: u64,
     number: u32,
-    /// When all that were invoked before it had surely ended.
-    before: u64,
+    /// When all that were invoked before it had surely ended; none if none were.
+    before: Option<u64>,
     /// When the latest life was over that it, or one invoked before it, cut or stretched by itself.
     stretched: u64,
 }
@@ -76,7 +76,9 @@ pub(super) fn judge(case: &Case<'_>, slot: usize, breaches: &mut Breaches) -> us
                     continue;
                 };
                 let sure = index.standing(last.number) == Standing::Sure
-                    && index.before(last.before, last.invoked);
+                    && last
+                        .before
+                        .is_none_or(|ended| index.before(ended, last.invoked));
                 let over = over(last.invoked, ttl);
                 if !sure || !arrived(index, last.number, number, &shown) {
                     continue;
@@ -121,16 +123,16 @@ fn changes(index: &Index<'_>, slot: usize) -> Vec<Change> {
         .map(|number| Change {
             invoked: index.operation(number).invoked.0,
             number,
-            before: 0,
+            before: None,
             stretched: 0,
         })
         .collect();
     changes.sort_unstable_by_key(|change| (change.invoked, change.number));
-    let (mut before, mut stretched) = (0, 0);
+    let (mut before, mut stretched) = (None, 0);
     for change in &mut changes {
         change.before = before;
         let ended = index.ended(change.number);
-        before = before.max(ended);
+        before = before.max(Some(ended));
         if let Effect::Expire(ttl) = effect(index.operation(change.number)) {
             stretched = stretched.max(over(ended, ttl));
         }

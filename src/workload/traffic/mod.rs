@@ -267,7 +267,20 @@ impl Traffic {
     /// # Errors
     /// They are not in time.
     pub async fn more(&self, cluster: &Cluster, count: usize) -> Result<(), Unmet> {
-        let before = self.acknowledged();
+        self.more_than(cluster, self.acknowledged(), count).await
+    }
+
+    /// Waits until `count` more operations are acknowledged than `before`: for several traffics at
+    /// once, whose counts were taken at the same time.
+    ///
+    /// # Errors
+    /// They are not in time.
+    pub async fn more_than(
+        &self,
+        cluster: &Cluster,
+        before: usize,
+        count: usize,
+    ) -> Result<(), Unmet> {
         let what = format!("{count} more operations are acknowledged");
         eventually(cluster, &what, DEADLINE, || async move {
             match self.acknowledged() - before {

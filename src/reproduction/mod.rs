@@ -19,9 +19,11 @@ pub use folder::{EXPECTED, Folder, Plan, SCRIPT, image};
 pub use run::{Broken, Reproduced, broken_of, of_run};
 pub use script::{MOST_LINES, Script, Step};
 
+use crate::settings::Expect;
 use crate::spec::KeydbSpec;
 use crate::topology::render::RenderError;
 use crate::topology::{Builder, Topology, TopologyError};
+use crate::verdict::expectation::Expectations;
 
 /// Declares the modules and the table of all reproductions at once.
 macro_rules! reproductions {
@@ -151,8 +153,8 @@ pub fn named(id: &str) -> Option<&'static Reproduction> {
     all().iter().find(alike).copied()
 }
 
-/// The reproduction that explains a broken check on a version: one that was seen there if there is
-/// any, else none that was seen not to have it.
+/// The reproduction that explains a broken check on a version: that of the id under which the check is
+/// known to break there; else one that was seen there, else none that was seen not to have it.
 pub fn explaining(
     scenario: &str,
     variant: &str,
@@ -162,12 +164,26 @@ pub fn explaining(
     let explains = || {
         all()
             .iter()
+            .copied()
             .filter(|it| it.explains(scenario, variant, check))
     };
+    if let Some(id) = known_as(scenario, variant, check, version) {
+        return explains().find(|it| it.id.starts_with(&id)).or(named(&id));
+    }
     explains()
         .find(|it| it.seen_on.contains(&version))
         .or_else(|| explains().find(|it| !it.not_on.contains(&version)))
-        .copied()
+}
+
+/// The id under which a version is known to break this check.
+fn known_as(scenario: &str, variant: &str, check: &str, version: &str) -> Option<String> {
+    let shipped = Expectations::load(&Expect::Shipped, version).ok()??;
+    let known = shipped.deviations.into_iter().find(|deviation| {
+        deviation.scenario == scenario
+            && deviation.check == check
+            && (deviation.variants.is_empty() || deviation.variants.iter().any(|it| it == variant))
+    });
+    known.map(|deviation| deviation.id)
 }
 
 /// Why a folder cannot be made.

@@ -31,6 +31,8 @@ const MILLISECOND: u64 = 1_000_000;
 struct Told {
     /// Writes that may have happened and may have given a time to live.
     given: usize,
+    /// Writes that may have happened and may have made the key without one.
+    bare: usize,
     /// The last sure one among all writes, if all others that may have happened are surely before.
     last: Option<u32>,
 }
@@ -118,9 +120,14 @@ fn told(case: &Case<'_>, slot: usize) -> Told {
         }
         match effect(operation) {
             Effect::Set(_, Some(_)) | Effect::Expire(_) => told.given += 1,
-            Effect::Set(_, None) | Effect::Delete => {}
+            Effect::Set(_, None) => told.bare += 1,
+            Effect::Delete => {}
+            Effect::Read => continue,
             // These leave times to live as they are.
-            _ => continue,
+            _ => {
+                told.bare += 1;
+                continue;
+            }
         }
         let sure = index.standing(number) == Standing::Sure;
         let later = last.is_none_or(|last| index.operation(last).invoked <= operation.invoked);
@@ -148,7 +155,13 @@ fn wrong(case: &Case<'_>, slot: usize, held: &Held, told: Told) -> Option<String
             "is to live {ttl} ms more: nobody gave it a time to live"
         ));
     }
-    let last = told.last?;
+    let Some(last) = told.last else {
+        // Nobody knows the order of its writes, but each of them gave it a time to live.
+        let value = shown(&held.content);
+        return (told.bare == 0 && held.ttl.is_none()).then(|| {
+            format!("lives for ever as {value}: every write of it gave it a time to live")
+        });
+    };
     // What the last write wrote is there, or the last write was for whatever is there.
     let (ttl, value) = match effect(index.operation(last)) {
         Effect::Set(token, ttl) => (ttl, Some(token)),

@@ -16,6 +16,7 @@ use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::{
     EnvironmentError, Port, Program, Seat, Server, ServerPlan, Site, Status, Testbed,
 };
+use crate::workload::traffic::Kind;
 
 /// How long a lone server may take until it answers.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -201,15 +202,17 @@ async fn ask_keydb(
     Ok((identity, lacks))
 }
 
-/// The commands and settings that scenarios need, and the options that their topologies name, which
-/// this server does not have.
+/// The commands that traffic sends, the commands and settings that scenarios need, and the options
+/// that their topologies name, which this server does not have.
 async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
+    let sent = Kind::ALL.map(|kind| Need::Command(kind.command()));
     let needs = scenario::all().iter().flat_map(|scenario| scenario.needs);
+    let needs: Vec<Need> = needs.copied().chain(sent).collect();
     let mut lacks = BTreeSet::new();
-    for need in needs {
+    for need in &needs {
         let has = match need {
             Need::Command(name) => {
-                let asked = redis::cmd("COMMAND").arg("INFO").arg(*name).to_owned();
+                let asked = redis::cmd("COMMAND").arg("INFO").arg(name).to_owned();
                 let rows: Vec<redis::Value> = client.query(&asked).await?;
                 matches!(rows[..], [redis::Value::Array(_)])
             }

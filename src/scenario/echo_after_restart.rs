@@ -86,7 +86,10 @@ async fn run(trial: &Trial) -> Result<()> {
     let began = Instant::now();
     primary1.start().await?;
     let promise = "primary1 resyncs and every link is up again";
-    if relink::check(trial, "resyncs", promise, began).await.is_none() {
+    if relink::check(trial, "resyncs", promise, began)
+        .await
+        .is_none()
+    {
         return Ok(());
     }
     agreement::check(trial, "agreement", (KINDS.len() * KEYS) as u64).await;
@@ -133,7 +136,10 @@ async fn wrong_on(node: &Node) -> Result<Option<String>> {
         let others: Vec<String> = values.iter().map(shown).filter(|it| it != right).collect();
         if let Some(first) = others.first() {
             let count = others.len();
-            wrong.push(format!("{count} of {KEYS} {} are {first}, not {right}", write[1]));
+            wrong.push(format!(
+                "{count} of {KEYS} {} are {first}, not {right}",
+                write[1]
+            ));
         }
     }
     let told = format!("{}: {}", node.name(), wrong.join(", "));

@@ -19,9 +19,7 @@ use crate::property::agreement;
 use crate::schedule::{Draw, Schedule, Stage, perform};
 use crate::topology::{Persistence, Topology, TopologyError};
 use crate::trial::Trial;
-use crate::workload::traffic::{
-    Confirm, Contention, Kind, Mix, Plan, Route, Subscribers, Traffic,
-};
+use crate::workload::traffic::{Confirm, Contention, Kind, Mix, Plan, Route, Subscribers, Traffic};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "mixed-traffic",

@@ -51,8 +51,16 @@ async fn run(trial: &Trial) -> Result<()> {
         write(writer).await?;
         let from = writer.name();
         for (kinds, check, promise) in [
-            (PLAIN, "plain", "what is written without a TTL is on the peer"),
-            (WITH_TTL, "ttl", "what is written with a TTL is on the peer, with a TTL"),
+            (
+                PLAIN,
+                "plain",
+                "what is written without a TTL is on the peer",
+            ),
+            (
+                WITH_TTL,
+                "ttl",
+                "what is written with a TTL is on the peer, with a TTL",
+            ),
         ] {
             let seen = arrived(trial, writer, reader, kinds).await;
             trial.check(&format!("{check}-from-{from}"), promise, seen);
@@ -133,7 +141,8 @@ async fn arrived(
         let seen: Value = client.pipeline(&pipe).await.map_err(said)?;
         let seen: Vec<i64> = redis::from_redis_value(seen).map_err(|error| error.to_string())?;
         let gone = seen.iter().filter(|ttl| **ttl == -2).count();
-        let other = seen.iter().filter(|ttl| (**ttl >= 0) != bound).count() - if bound { gone } else { 0 };
+        let other =
+            seen.iter().filter(|ttl| (**ttl >= 0) != bound).count() - if bound { gone } else { 0 };
         if gone > 0 {
             missing.push(format!("{kind}: {gone} of {KEYS} missing"));
         }
@@ -145,7 +154,11 @@ async fn arrived(
         }
     }
     match missing.is_empty() {
-        true => Ok(format!("{KEYS} keys of {} kinds on {}", kinds.len(), reader.name())),
+        true => Ok(format!(
+            "{KEYS} keys of {} kinds on {}",
+            kinds.len(),
+            reader.name()
+        )),
         false => Err(format!("on {}: {}", reader.name(), missing.join(", "))),
     }
 }

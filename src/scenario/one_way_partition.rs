@@ -77,8 +77,22 @@ const KINDS: &[Kind] = &[
         &[&["new"]],
         NEWEST,
     ),
-    kind("deleted-by-mute", &["SET", "m"], &[(MUTE, &["DEL"])], &["GET"], &[&[]], DELETED),
-    kind("deleted-by-deaf", &["SET", "m"], &[(DEAF, &["DEL"])], &["GET"], &[&[]], DELETED),
+    kind(
+        "deleted-by-mute",
+        &["SET", "m"],
+        &[(MUTE, &["DEL"])],
+        &["GET"],
+        &[&[]],
+        DELETED,
+    ),
+    kind(
+        "deleted-by-deaf",
+        &["SET", "m"],
+        &[(DEAF, &["DEL"])],
+        &["GET"],
+        &[&[]],
+        DELETED,
+    ),
     kind(
         "set-and-deleted",
         &["SET", "m"],
@@ -167,7 +181,10 @@ async fn run(trial: &Trial) -> Result<()> {
     let began = Instant::now();
     fault.recover(cluster).await?;
     let promise = "every link is up again";
-    if relink::check(trial, "resyncs", promise, began).await.is_none() {
+    if relink::check(trial, "resyncs", promise, began)
+        .await
+        .is_none()
+    {
         return Ok(());
     }
     let resyncs = resync::since(cluster, &before).await?;

@@ -51,37 +51,109 @@ const SHORT: &str = "200";
 /// Changed on primary2 only: what both variants have.
 const ON_TWO: &[Kind] = &[
     kind("deleted", &["SET", "x"], &[(1, &["DEL"])], &["GET"], KEYS),
-    kind("unlinked", &["SET", "x"], &[(1, &["UNLINK"])], &["GET"], KEYS),
-    kind("popped", &["RPUSH", "m"], &[(1, &["LPOP"])], &["LRANGE", "0", "-1"], KEYS),
-    kind("last-field", &["HSET", "f", "m"], &[(1, &["HDEL", "f"])], &["HVALS"], KEYS),
-    kind("written-and-deleted", &["SET", "x"], &[(1, &["SET", "y"]), (1, &["DEL"])], &["GET"], KEYS),
+    kind(
+        "unlinked",
+        &["SET", "x"],
+        &[(1, &["UNLINK"])],
+        &["GET"],
+        KEYS,
+    ),
+    kind(
+        "popped",
+        &["RPUSH", "m"],
+        &[(1, &["LPOP"])],
+        &["LRANGE", "0", "-1"],
+        KEYS,
+    ),
+    kind(
+        "last-field",
+        &["HSET", "f", "m"],
+        &[(1, &["HDEL", "f"])],
+        &["HVALS"],
+        KEYS,
+    ),
+    kind(
+        "written-and-deleted",
+        &["SET", "x"],
+        &[(1, &["SET", "y"]), (1, &["DEL"])],
+        &["GET"],
+        KEYS,
+    ),
     Kind {
         right: &[&["n"]],
-        ..kind("member", &["SADD", "m", "n"], &[(1, &["SREM", "m"])], &["SMEMBERS"], MEMBERS)
+        ..kind(
+            "member",
+            &["SADD", "m", "n"],
+            &[(1, &["SREM", "m"])],
+            &["SMEMBERS"],
+            MEMBERS,
+        )
     },
     Kind {
         right: &[&["n"]],
-        ..kind("field", &["HSET", "f", "m", "g", "n"], &[(1, &["HDEL", "f"])], &["HVALS"], MEMBERS)
+        ..kind(
+            "field",
+            &["HSET", "f", "m", "g", "n"],
+            &[(1, &["HDEL", "f"])],
+            &["HVALS"],
+            MEMBERS,
+        )
     },
     Kind {
         right: &[&["n"]],
-        ..kind("element", &["RPUSH", "m", "n"], &[(1, &["LPOP"])], &["LRANGE", "0", "-1"], MEMBERS)
+        ..kind(
+            "element",
+            &["RPUSH", "m", "n"],
+            &[(1, &["LPOP"])],
+            &["LRANGE", "0", "-1"],
+            MEMBERS,
+        )
     },
     Kind {
         right: &[&["n"]],
-        ..kind("scored", &["ZADD", "1", "m", "2", "n"], &[(1, &["ZREM", "m"])], &["ZRANGE", "0", "-1"], MEMBERS)
+        ..kind(
+            "scored",
+            &["ZADD", "1", "m", "2", "n"],
+            &[(1, &["ZREM", "m"])],
+            &["ZRANGE", "0", "-1"],
+            MEMBERS,
+        )
     },
-    kind("expired", &["SET", "x"], &[(1, &["PEXPIRE", SHORT])], &["GET"], EXPIRED),
+    kind(
+        "expired",
+        &["SET", "x"],
+        &[(1, &["PEXPIRE", SHORT])],
+        &["GET"],
+        EXPIRED,
+    ),
 ];
 
 /// Changed on primary1.
 const ON_ONE: &[Kind] = &[
-    kind("deleted-on-1", &["SET", "x"], &[(0, &["DEL"])], &["GET"], KEYS),
+    kind(
+        "deleted-on-1",
+        &["SET", "x"],
+        &[(0, &["DEL"])],
+        &["GET"],
+        KEYS,
+    ),
     Kind {
         right: &[&["n"]],
-        ..kind("member-on-1", &["SADD", "m", "n"], &[(0, &["SREM", "m"])], &["SMEMBERS"], MEMBERS)
+        ..kind(
+            "member-on-1",
+            &["SADD", "m", "n"],
+            &[(0, &["SREM", "m"])],
+            &["SMEMBERS"],
+            MEMBERS,
+        )
     },
-    kind("expired-on-1", &["SET", "x"], &[(0, &["PEXPIRE", SHORT])], &["GET"], EXPIRED),
+    kind(
+        "expired-on-1",
+        &["SET", "x"],
+        &[(0, &["PEXPIRE", SHORT])],
+        &["GET"],
+        EXPIRED,
+    ),
 ];
 
 /// A kind of keys that are gone in the end.
@@ -146,7 +218,10 @@ async fn run(trial: &Trial) -> Result<()> {
         began
     };
     let promise = "every link is up again";
-    if relink::check(trial, "resyncs", promise, began).await.is_none() {
+    if relink::check(trial, "resyncs", promise, began)
+        .await
+        .is_none()
+    {
         return Ok(());
     }
     let resyncs = resync::since(cluster, &before).await?;

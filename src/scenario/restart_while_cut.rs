@@ -45,11 +45,22 @@ fn topology(variant: &str) -> Result<Topology, TopologyError> {
 const NEWEST: &str = "newest-wins";
 
 const KINDS: &[Kind] = &[
-    kind("string", &[(1, &["SET", "old"]), (0, &["SET", "new"])], &[&["new"]]),
-    kind("small", &[(1, &["SET", "1"]), (0, &["SET", "2"])], &[&["2"]]),
+    kind(
+        "string",
+        &[(1, &["SET", "old"]), (0, &["SET", "new"])],
+        &[&["new"]],
+    ),
+    kind(
+        "small",
+        &[(1, &["SET", "1"]), (0, &["SET", "2"])],
+        &[&["2"]],
+    ),
     kind(
         "big",
-        &[(1, &["SET", "1000000000001"]), (0, &["SET", "1000000000002"])],
+        &[
+            (1, &["SET", "1000000000001"]),
+            (0, &["SET", "1000000000002"]),
+        ],
         &[&["1000000000002"]],
     ),
 ];
@@ -106,7 +117,10 @@ async fn run(trial: &Trial) -> Result<()> {
     let began = Instant::now();
     fault.recover(cluster).await?;
     let promise = "every link is up again";
-    if relink::check(trial, "resyncs", promise, began).await.is_none() {
+    if relink::check(trial, "resyncs", promise, began)
+        .await
+        .is_none()
+    {
         return Ok(());
     }
     let resyncs = resync::since(cluster, &before).await?;

@@ -88,7 +88,11 @@ async fn run(trial: &Trial) -> Result<()> {
     relay.refuse(false);
     let promise = "primary2 asks primary1 only once that has written on";
     if !alone {
-        trial.inconclusive("turned-away", promise, "a connection went through the relay");
+        trial.inconclusive(
+            "turned-away",
+            promise,
+            "a connection went through the relay",
+        );
         return Ok(());
     }
     trial.measure("offset at the save", saved as f64, "bytes");
@@ -97,7 +101,10 @@ async fn run(trial: &Trial) -> Result<()> {
     trial.measure("offset once written on", written as f64, "bytes");
 
     let promise = "every link is up again";
-    if relink::check(trial, "resyncs", promise, began).await.is_none() {
+    if relink::check(trial, "resyncs", promise, began)
+        .await
+        .is_none()
+    {
         return Ok(());
     }
     let resyncs = resync::since(cluster, &before).await?;
@@ -106,9 +113,17 @@ async fn run(trial: &Trial) -> Result<()> {
     trial.headline(resyncs.to_string());
     agreement::check(trial, "agreement", (OLD + NEW) as u64).await;
     let promise = "what both primaries had before the kill both have afterwards";
-    trial.check("old-writes-survive", promise, survive(trial, "old", OLD).await?);
+    trial.check(
+        "old-writes-survive",
+        promise,
+        survive(trial, "old", OLD).await?,
+    );
     let promise = "what the returned primary acknowledged is on both";
-    trial.check("new-writes-survive", promise, survive(trial, "new", NEW).await?);
+    trial.check(
+        "new-writes-survive",
+        promise,
+        survive(trial, "new", NEW).await?,
+    );
     Ok(())
 }
 
@@ -121,9 +136,8 @@ async fn offset(node: &Node) -> Result<i64> {
 async fn has_synced(node: &Node) -> Result<(), String> {
     let info = node.glance().await.map_err(|error| error.to_string())?;
     let masters = info.replication().masters;
-    let synced = |master: &crate::cluster::info::MasterLink| {
-        master.link_up && !master.sync_in_progress
-    };
+    let synced =
+        |master: &crate::cluster::info::MasterLink| master.link_up && !master.sync_in_progress;
     match info.loading() == Some(false) && masters.iter().all(synced) {
         true => Ok(()),
         false => Err("its link is not up".to_owned()),
@@ -155,6 +169,9 @@ async fn survive(trial: &Trial, prefix: &str, count: usize) -> Result<Result<Str
     }
     Ok(match missing.is_empty() {
         true => Ok(format!("{count} keys")),
-        false => Err(format!("acknowledged writes are missing: {}", missing.join(", "))),
+        false => Err(format!(
+            "acknowledged writes are missing: {}",
+            missing.join(", ")
+        )),
     })
 }

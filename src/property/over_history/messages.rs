@@ -18,16 +18,13 @@ use super::breach::Breaches;
 use super::index::{Index, Standing};
 use super::input::Case;
 use super::judgement::{Gathered, Judgement};
-use crate::history::{
-    Action, Event, Moment, Name, Names, Outcome, Phase, Reply, Subject, Token,
-};
+use crate::history::{Action, Event, Moment, Name, Names, Outcome, Phase, Reply, Subject, Token};
 use crate::topology::PROXY;
 
 /// Its name in the table.
 pub const NAME: &str = "messages";
 /// What is promised.
-pub const PROMISE: &str =
-    "every message is heard as it was published, at most once, in order, and where all is well everywhere";
+pub const PROMISE: &str = "every message is heard as it was published, at most once, in order, and where all is well everywhere";
 
 /// How long a subscription that hears nothing more is given.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -123,7 +120,11 @@ fn heard(
             Outcome::Ok(Reply::Value(token)) => token,
             Outcome::Ok(Reply::Foreign(text)) => {
                 breaches.add(1, None, || {
-                    format!("{} was '{}': nobody published that", hearing(), names.text(text))
+                    format!(
+                        "{} was '{}': nobody published that",
+                        hearing(),
+                        names.text(text)
+                    )
                 });
                 continue;
             }
@@ -134,13 +135,20 @@ fn heard(
         let Some(source) = source.filter(|source| channel(source.number) == operation.key) else {
             breaches.add(1, None, || {
                 let channel = names.text(operation.key);
-                format!("{} was {token} on {channel}: nobody published that", hearing())
+                format!(
+                    "{} was {token} on {channel}: nobody published that",
+                    hearing()
+                )
             });
             continue;
         };
         if index.standing(source.number) == Standing::Failed {
             breaches.add(2, None, || {
-                format!("{} was {token}, though refused: {}", hearing(), index.told(source.number))
+                format!(
+                    "{} was {token}, though refused: {}",
+                    hearing(),
+                    index.told(source.number)
+                )
             });
         }
         let at = operation.completed.0;
@@ -148,7 +156,10 @@ fn heard(
             let first = Moment(*first);
             breaches.add(2, None, || {
                 let of = index.told(source.number);
-                format!("{} was {token} for the second time, after {first}: {of}", hearing())
+                format!(
+                    "{} was {token} for the second time, after {first}: {of}",
+                    hearing()
+                )
             });
             continue;
         }
@@ -162,7 +173,10 @@ fn heard(
         if let Some(before) = before.filter(|before| before.number > token.number) {
             breaches.add(3, None, || {
                 let of = index.told(source.number);
-                format!("{} was {token}, after {before}, which came later: {of}", hearing())
+                format!(
+                    "{} was {token}, after {before}, which came later: {of}",
+                    hearing()
+                )
             });
         }
     }
@@ -171,10 +185,7 @@ fn heard(
 
 /// Whether a message was acknowledged.
 fn is_sure(index: &Index<'_>, number: u32) -> bool {
-    matches!(
-        index.standing(number),
-        Standing::Sure | Standing::Excused
-    )
+    matches!(index.standing(number), Standing::Sure | Standing::Excused)
 }
 
 /// Looks for acknowledged messages that a subscription did not hear: how many it had to.
@@ -192,7 +203,10 @@ fn missed(
     let mut by_node: BTreeMap<Name, Vec<(Token, Published)>> = BTreeMap::new();
     for (token, message) in published {
         if is_sure(index, message.number) {
-            by_node.entry(message.node).or_default().push((*token, *message));
+            by_node
+                .entry(message.node)
+                .or_default()
+                .push((*token, *message));
         }
     }
     for messages in by_node.values_mut() {
@@ -203,11 +217,11 @@ fn missed(
     clients.sort_unstable();
     for client in clients {
         let subscription = &subscriptions[client];
-        let Some(at) = subscription.node else { continue };
+        let Some(at) = subscription.node else {
+            continue;
+        };
         for (node, messages) in &by_node {
-            if names.text(*node) == PROXY
-                || (*node != at && followers.contains(node))
-            {
+            if names.text(*node) == PROXY || (*node != at && followers.contains(node)) {
                 continue;
             }
             let from = messages.partition_point(|(_, sent)| sent.invoked < subscription.from);
@@ -227,7 +241,11 @@ fn missed(
                 let later = messages.partition_point(|(_, other)| other.invoked < sent.completed);
                 let silence = u64::try_from(SILENCE.as_nanos()).unwrap_or(u64::MAX);
                 let over = sent.completed.saturating_add(silence);
-                let until = next[later].min(if over <= subscription.to { over } else { u64::MAX });
+                let until = next[later].min(if over <= subscription.to {
+                    over
+                } else {
+                    u64::MAX
+                });
                 if until == u64::MAX || troubles.any(sent.invoked, until) {
                     continue;
                 }

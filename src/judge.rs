@@ -11,17 +11,18 @@ use crate::topology::Persistence;
 
 /// What every property says of a saved history, in the order of their table.
 pub fn judge(saved: &Saved) -> Vec<Judgement> {
+    let finals_at = saved.finals_at.unwrap_or(saved.history.length);
     let exposures = exposures(&saved.history, |node, fault| returns(saved, node, fault));
     let mut judgements = judge_all(Input {
         exposures: &exposures,
         finals_from: match saved.finals_from {
-            Moment(0) => saved.history.length,
+            Moment(0) => finals_at,
             from => from,
         },
         crossings: &saved.crossings,
         forgotten: saved.forgotten,
         later: saved.later.as_ref(),
-        finals_at: saved.finals_at.unwrap_or(saved.history.length),
+        finals_at,
         ..Input::new(&saved.history, &saved.finals)
     });
     // Where nodes were read once, whether anything changes later is not asked.

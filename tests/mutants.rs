@@ -2,8 +2,9 @@
 //! by at least one, and every scenario catches at least one. A scenario that needs what no model has
 //! must be known to break on a release of KeyDB instead.
 //!
-//! `KEYDB_HARNESS_BLESS=1` writes the table to `fixtures/mutants.toml`, which `keydb-harness list
-//! --quirks` shows.
+//! Which check catches which quirk stands in `fixtures/mutants.toml`, which `keydb-harness list
+//! --quirks` shows. Each time every quirk is tried in one trial that the table names for it; the
+//! ignored test tries it in all of them and, with `KEYDB_HARNESS_BLESS=1`, writes the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -27,6 +28,12 @@ const JOBS: usize = 12;
 /// Within which all of it has to be done, on two cores that nothing else uses.
 const BUDGET: Duration = Duration::from_secs(90);
 
+/// Each quirk with the checks that caught it, `scenario/variant: check` each.
+type Caught = BTreeMap<Quirk, BTreeSet<String>>;
+
+/// Trials of quirks, by their id, with the checks that turned red.
+type Outcomes = Vec<(Quirk, String, Vec<String>)>;
+
 /// The checks of a trial that are broken, `scenario/variant: check` each.
 fn broken(outcome: &Outcome) -> Vec<String> {
     let findings = outcome.findings.iter();
@@ -47,54 +54,141 @@ async fn lab() -> Lab {
 
 #[test]
 fn the_model_passes_and_every_quirk_is_caught() {
-    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let began = Instant::now();
-    let (trials, sound, caught) = runtime.block_on(async {
+    let known = keydb_harness::model::mutants::caught_by().expect("the table is TOML");
+    let known: Caught = known
+        .into_iter()
+        .map(|(quirk, checks)| (quirk, checks.into_iter().collect()))
+        .collect();
+    let (faults, tried) = runtime().block_on(async {
         let lab = lab().await;
         let (trials, _) = available(&lab, plan(&[], false)).await;
-        let (sound, caught) = (sound(&lab, &trials).await, caught(&lab, &trials).await);
-        (trials, sound, caught)
+        let mut faults = blind_spots(&trials, &known);
+        let (alarms, costs) = sound(&lab, &trials).await;
+        faults.extend(alarms);
+        let chosen = cheapest(&trials, &known, &costs);
+        let tried = chosen.len();
+        let caught = caught(&lab, chosen).await;
+        faults.extend(not_caught(&caught, &known));
+        (faults, tried)
     });
-    let took = began.elapsed();
-
-    let mut said = table(&caught);
-    let mut faults = sound;
-    faults.extend(blind_spots(&trials, &caught));
-    let _ = writeln!(
-        said,
-        "{} quirks, {} trials in {:.0} s (budget {} s)",
-        caught.len(),
-        trials.len()
-            + Quirk::ALL
-                .iter()
-                .map(|quirk| of_its_class(&trials, *quirk).count())
-                .sum::<usize>(),
-        took.as_secs_f64(),
+    say(&format!(
+        "{} quirks, each in the cheapest trial that the table names for it: {tried} trials in {:.0} s (budget {} s)\n",
+        known.len(),
+        began.elapsed().as_secs_f64(),
         BUDGET.as_secs()
-    );
-    // Not through `print!`, which a passing test swallows.
-    let _ = std::io::stderr().write_all(said.as_bytes());
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mutants.toml");
-    if std::env::var_os("KEYDB_HARNESS_BLESS").is_some() {
-        std::fs::write(path, toml(&caught)).expect("the table can be written");
-    } else {
-        let known = keydb_harness::model::mutants::caught_by().expect("the table is TOML");
-        let unknown = known.iter().filter(|(_, checks)| checks.is_empty());
-        faults.extend(unknown.map(|(quirk, _)| {
-            format!("fixtures/mutants.toml lacks {quirk}: run with KEYDB_HARNESS_BLESS=1")
-        }));
-    }
+    ));
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
-/// What the model without quirks does not pass.
-async fn sound(lab: &Lab, trials: &[Planned]) -> Vec<String> {
+#[test]
+#[ignore = "every quirk in every trial that looks for its damage: minutes; KEYDB_HARNESS_BLESS=1 writes the table"]
+fn the_table_is_complete() {
+    let (trials, caught) = runtime().block_on(async {
+        let lab = lab().await;
+        let (trials, _) = available(&lab, plan(&[], false)).await;
+        let pairs = Quirk::ALL
+            .iter()
+            .flat_map(|quirk| of_its_class(&trials, *quirk).map(move |planned| (*quirk, planned)))
+            .collect();
+        let caught = by_quirk(caught(&lab, pairs).await);
+        (trials, caught)
+    });
+    say(&table(&caught));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/mutants.toml");
+    if std::env::var_os("KEYDB_HARNESS_BLESS").is_some() {
+        std::fs::write(path, toml(&caught)).expect("the table can be written");
+    }
+    let faults = blind_spots(&trials, &caught);
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Runtime::new().expect("a runtime")
+}
+
+/// Not through `print!`, which a passing test swallows.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+/// For each quirk the trial that catches it at the least cost, best of a scenario that nothing else
+/// stands for yet; and one for each scenario that is left.
+fn cheapest(
+    trials: &[Planned],
+    known: &Caught,
+    costs: &BTreeMap<String, Duration>,
+) -> Vec<(Quirk, Planned)> {
+    let catching = |quirk: &Quirk, planned: &Planned| {
+        let id = format!("{}: ", planned.id());
+        known[quirk].iter().any(|check| check.starts_with(&id))
+    };
+    let mut covered: BTreeSet<&str> = BTreeSet::new();
+    let mut chosen = Vec::new();
+    for quirk in known.keys() {
+        let candidates = trials.iter().filter(|planned| catching(quirk, planned));
+        let cost = |planned: &&Planned| {
+            let seen = covered.contains(planned.scenario.name);
+            (seen, costs.get(&planned.id()).copied())
+        };
+        if let Some(planned) = candidates.min_by_key(cost) {
+            covered.insert(planned.scenario.name);
+            chosen.push((*quirk, *planned));
+        }
+    }
+    let pairs = known
+        .keys()
+        .flat_map(|quirk| trials.iter().map(move |planned| (*quirk, *planned)));
+    let mut left: Vec<_> = pairs
+        .filter(|(quirk, planned)| catching(quirk, planned))
+        .collect();
+    left.sort_by_key(|(_, planned)| costs.get(&planned.id()).copied());
+    for (quirk, planned) in left {
+        if covered.insert(planned.scenario.name) {
+            chosen.push((quirk, planned));
+        }
+    }
+    chosen
+}
+
+/// Trials in which nothing turned red of what the table says. Where the table says that a trial does
+/// not even begin, it may as well not go on.
+fn not_caught(caught: &Outcomes, known: &Caught) -> Vec<String> {
+    let gets_nowhere = |check: &str, trial: &str| {
+        ["starts", "completes"]
+            .iter()
+            .any(|it| *check == format!("{trial}: {it}"))
+    };
+    let missed = caught.iter().filter(|(quirk, trial, checks)| {
+        let known = &known[quirk];
+        let nowhere = known.iter().any(|check| gets_nowhere(check, trial));
+        checks
+            .iter()
+            .all(|check| !known.contains(check) && !(nowhere && gets_nowhere(check, trial)))
+    });
+    missed
+        .map(|(quirk, trial, checks)| {
+            format!(
+                "{quirk} is not caught by {trial}, as fixtures/mutants.toml has it; red: {checks:?}"
+            )
+        })
+        .collect()
+}
+
+/// What the model without quirks does not pass, and how long each trial took.
+async fn sound(lab: &Lab, trials: &[Planned]) -> (Vec<String>, BTreeMap<String, Duration>) {
     let trials = futures_util::stream::iter(trials)
-        .map(|planned| run_one(lab, *planned))
+        .map(|planned| async {
+            let began = Instant::now();
+            let outcome = run_one(lab, *planned).await.outcome;
+            (outcome, began.elapsed())
+        })
         .buffer_unordered(JOBS);
-    let finished: Vec<_> = trials.collect().await;
-    let outcomes = finished.into_iter().map(|finished| finished.outcome);
-    outcomes
+    let finished: Vec<(Outcome, Duration)> = trials.collect().await;
+    let costs = finished.iter().map(|(outcome, took)| (outcome.id(), *took));
+    let costs = costs.collect();
+    let outcomes = finished.into_iter().map(|(outcome, _)| outcome);
+    let alarms = outcomes
         .filter(|outcome| outcome.verdict() != Verdict::Holds || outcome.environment.is_some())
         .map(|outcome| {
             let findings = outcome.findings.iter();
@@ -108,7 +202,8 @@ async fn sound(lab: &Lab, trials: &[Planned]) -> Vec<String> {
                 findings.collect::<Vec<_>>().join("; ")
             )
         })
-        .collect()
+        .collect();
+    (alarms, costs)
 }
 
 /// The trials that look for the damage a quirk does.
@@ -128,27 +223,31 @@ const PASSED_OVER: [&str; 3] = [
     "mixed-traffic/in-turn",
 ];
 
-/// What catches each quirk.
-async fn caught(lab: &Lab, trials: &[Planned]) -> BTreeMap<Quirk, BTreeSet<String>> {
-    let pairs = Quirk::ALL
-        .iter()
-        .flat_map(|quirk| of_its_class(trials, *quirk).map(move |planned| (*quirk, planned)));
-    let trials = futures_util::stream::iter(pairs).map(|(quirk, planned): (Quirk, Planned)| {
+/// What turned red in each of these trials.
+async fn caught(lab: &Lab, pairs: Vec<(Quirk, Planned)>) -> Outcomes {
+    let trials = futures_util::stream::iter(pairs).map(|(quirk, planned)| {
         let spec = KeydbSpec::Model([quirk].into_iter().collect());
         let lab = lab.impatient(DEADLINE).with_keydb(spec);
-        async move { (quirk, run_one(&lab, planned).await.outcome) }
+        async move {
+            let outcome = run_one(&lab, planned).await.outcome;
+            (quirk, planned.id(), broken(&outcome))
+        }
     });
-    let mut caught: BTreeMap<Quirk, BTreeSet<String>> = BTreeMap::new();
-    let mut trials = trials.buffer_unordered(JOBS);
-    while let Some((quirk, outcome)) = trials.next().await {
-        caught.entry(quirk).or_default().extend(broken(&outcome));
+    trials.buffer_unordered(JOBS).collect().await
+}
+
+/// The checks of each quirk, over all its trials.
+fn by_quirk(outcomes: Outcomes) -> Caught {
+    let mut caught = Caught::new();
+    for (quirk, _, checks) in outcomes {
+        caught.entry(quirk).or_default().extend(checks);
     }
     caught
 }
 
 /// What the table must not have: a quirk that nothing catches, two quirks caught by the same
 /// checks, a scenario that catches nothing.
-fn blind_spots(trials: &[Planned], caught: &BTreeMap<Quirk, BTreeSet<String>>) -> Vec<String> {
+fn blind_spots(trials: &[Planned], caught: &Caught) -> Vec<String> {
     let mut faults = Vec::new();
     let mut sets: BTreeMap<&BTreeSet<String>, Quirk> = BTreeMap::new();
     for (quirk, checks) in caught {
@@ -193,7 +292,7 @@ fn surely_breaks(scenario: &str) -> bool {
     })
 }
 
-fn table(caught: &BTreeMap<Quirk, BTreeSet<String>>) -> String {
+fn table(caught: &Caught) -> String {
     let mut text = String::from("\n");
     for (quirk, checks) in caught {
         let first = checks.iter().next().map_or("NOTHING", String::as_str);
@@ -208,7 +307,7 @@ fn table(caught: &BTreeMap<Quirk, BTreeSet<String>>) -> String {
     text
 }
 
-fn toml(caught: &BTreeMap<Quirk, BTreeSet<String>>) -> String {
+fn toml(caught: &Caught) -> String {
     let mut text = String::from(
         "# Which checks catch which quirk of the model: written by tests/mutants.rs with KEYDB_HARNESS_BLESS=1.\n",
     );

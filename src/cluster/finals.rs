@@ -29,6 +29,8 @@ pub async fn collect(cluster: &Cluster) -> Result<Finals, ClientError> {
 pub struct Twice {
     /// At first.
     pub finals: Finals,
+    /// When they began to be read.
+    pub finals_from: Moment,
     /// When they had been read.
     pub finals_at: Moment,
     /// After the cluster's steady time.
@@ -48,6 +50,7 @@ pub async fn collect_twice(
 ) -> Result<Twice, ClientError> {
     let steady = cluster.pace().steady;
     let _ = taps.still(cluster, steady / STILL).await;
+    let finals_from = recording.now();
     let finals = collect(cluster).await?;
     let finals_at = recording.now();
     taps.note();
@@ -57,6 +60,7 @@ pub async fn collect_twice(
     taps.note();
     Ok(Twice {
         finals,
+        finals_from,
         finals_at,
         later,
     })

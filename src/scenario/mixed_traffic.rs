@@ -294,7 +294,6 @@ async fn run(trial: &Trial) -> Result<()> {
     let agreed = agreement::check(trial, "agreement", 1).await;
     // Time itself is what is waited for.
     tokio::time::sleep_until((ended + BRIEF_LIFE_IS_OVER).into()).await;
-    let finals_from = recording.now();
     let ends = finals::collect_twice(cluster, &recording, &taps).await?;
     watch.stop().await;
     let crossed = taps.finish();
@@ -304,7 +303,7 @@ async fn run(trial: &Trial) -> Result<()> {
         schedule: schedule.to_string(),
         persistence: cluster.persistence(),
         history: recording.finish(),
-        finals_from,
+        finals_from: ends.finals_from,
         crossings: crossed.crossings,
         forgotten: crossed.forgotten,
         finals: ends.finals,

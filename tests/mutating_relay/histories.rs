@@ -344,6 +344,7 @@ pub async fn is_judged(lab: &Lab, row: &Row) -> Result<()> {
         crossings: crossed.crossings,
         forgotten: crossed.forgotten,
         finals: ends.finals,
+        finals_from: ends.finals_from,
         finals_at: Some(ends.finals_at),
         later: Some(ends.later),
         ..Saved::default()

@@ -106,6 +106,8 @@ pub struct Exposure {
     pub from: Moment,
     /// When it was seen to be gone.
     pub to: Moment,
+    /// When it was healed, its links included; the end of the history if it never was.
+    pub healed: Moment,
     /// What it came back with.
     pub returns: Returns,
 }
@@ -120,6 +122,11 @@ impl Exposure {
             .iter()
             .find(fits)
             .map_or(Loss::Forbidden, |row| row.loss)
+    }
+
+    /// Whether it returns with an older state than it had, which it serves until it is healed.
+    pub fn rewinds(&self, at: Moment) -> bool {
+        self.loss() != Loss::Forbidden && (self.from..=self.healed).contains(&at)
     }
 
     /// The first and the last moment of acknowledgements that may be lost; none if none may be.
@@ -177,6 +184,11 @@ pub fn exposures(history: &History, returns: impl Fn(&str, &str) -> Returns) -> 
             })
         });
         let to = last.map_or(history.length, |event| event.at);
+        let healed = history.events[position..].iter().find(|later| {
+            matches!(&later.subject, Subject::Fault { fault: other, phase: Phase::Healed, .. }
+            if other == fault)
+        });
+        let healed = healed.map_or(history.length, |event| event.at);
         found.extend(nodes.iter().map(|node| {
             let node = names.text(*node);
             Exposure {
@@ -184,6 +196,7 @@ pub fn exposures(history: &History, returns: impl Fn(&str, &str) -> Returns) -> 
                 strike,
                 from: event.at,
                 to,
+                healed,
                 returns: returns(node, name),
             }
         }));

@@ -5,7 +5,8 @@
 //! for 70 to 350 ms before its first synchronisation (F11).
 //!
 //! Reads through a proxy that hides its server are not one node's, and are left out. A node is one
-//! server: what one client read before another one asked counts for both, over restarts too.
+//! server: what one client read before another one asked counts for both, over restarts too; but a
+//! node that ended in a way that may lose writes serves what its disk has until it is healed.
 //! Staleness (how long after a newer write's acknowledgement an older value is read) is measured.
 
 use super::breach::Breaches;
@@ -13,7 +14,7 @@ use super::index::{Effect, Index, Kind, Standing, effect};
 use super::input::Case;
 use super::judgement::{Gathered, Judgement, measure, times};
 use super::reading::answered;
-use crate::history::{Name, Outcome, Reply};
+use crate::history::{Name, Operation, Outcome, Reply};
 use crate::topology::PROXY;
 
 /// What is promised.
@@ -41,6 +42,12 @@ struct AtNode {
 pub fn judge(case: &Case<'_>) -> Judgement {
     let index = &case.index;
     let proxy = case.input.history.names.find(PROXY);
+    let rewound = |read: &Operation| {
+        let exposures = case.input.exposures.iter();
+        let mut of_node =
+            exposures.filter(|exposure| exposure.node == case.input.history.names.text(read.node));
+        of_node.any(|exposure| exposure.rewinds(read.invoked))
+    };
     let mut breaches = Breaches::default();
     let (mut n, mut ages) = (0, Vec::new());
     for slot in 0..index.slots.len() {
@@ -78,6 +85,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
             let until = earlier.partition_point(|(completed, ..)| *completed <= read.invoked.0);
             let before = earlier[..until].last().copied();
             if let Some((_, other, shown)) = before
+                && !rewound(read)
                 && back(index, slot, (shown, number, sight), &removals, &mut shrinks)
             {
                 breaches.add(2, Some(slot), || {

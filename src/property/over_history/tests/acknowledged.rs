@@ -218,7 +218,7 @@ fn faults_make_exposures() {
         "p1" => Returns::Rdb,
         _ => Returns::Empty,
     });
-    let wanted = "p1 killed 100-150 rdb; p1->p2 elsewhere 200-950 empty; p2 killed 300-800 empty; p1 told 950-950 rdb";
+    let wanted = "p1 killed 100-150-900 rdb; p1->p2 elsewhere 200-950 empty; p2 killed 300-800 empty; p1 told 950-950 rdb";
     assert_eq!(found, exposed(wanted));
     assert_eq!(found[1].window(Duration::from_secs(1)), None);
     let window = (Moment(0), Moment(150_000_000));

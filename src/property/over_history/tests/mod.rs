@@ -4,6 +4,7 @@ mod acknowledged;
 mod convergence;
 mod explainable;
 mod others;
+mod rewound;
 mod simulated;
 mod way;
 mod written;

@@ -234,7 +234,12 @@ pub fn exposed(text: &str) -> Vec<Exposure> {
     parts(text)
         .map(|part| {
             let words: Vec<&str> = part.split_whitespace().collect();
-            let (from, to) = span(words[2]);
+            // `FROM-TO` or `FROM-TO-HEALED`.
+            let (gone, healed) = match words[2].matches('-').count() {
+                2 => words[2].rsplit_once('-').unwrap(),
+                _ => (words[2], words[2].rsplit('-').next().unwrap()),
+            };
+            let (from, to) = span(gone);
             Exposure {
                 node: words[0].to_owned(),
                 strike: match words[1] {
@@ -245,6 +250,7 @@ pub fn exposed(text: &str) -> Vec<Exposure> {
                 },
                 from,
                 to,
+                healed: moment(healed),
                 returns: match words[3] {
                     "never" => Returns::Never,
                     "empty" => Returns::Empty,

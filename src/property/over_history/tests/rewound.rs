@@ -8,7 +8,11 @@ use crate::verdict::Verdict::{self, Broken, Holds};
 /// It showed the newest value, ended at 9 s, was back at 9.1 s and whole at 9.3 s.
 #[rstest]
 #[case::old_snapshot("p1 killed 9000-9010-9300 rdb", "p1 9100-9101 x GET -> nil", Holds)]
-#[case::older_value("p1 killed 9000-9010-9300 everysec", "p1 9100-9101 x GET -> v1.1", Holds)]
+#[case::older_value(
+    "p1 killed 9000-9010-9300 everysec",
+    "p1 9100-9101 x GET -> v1.1",
+    Holds
+)]
 #[case::no_data("p1 told 9000-9010-9300 empty", "p1 9100-9101 x GET -> nil", Holds)]
 #[case::whole_again("p1 killed 9000-9010-9300 rdb", "p1 9310-9311 x GET -> nil", Broken)]
 #[case::before_it_ended("p1 killed 9000-9010-9300 rdb", "p1 8900-8901 x GET -> nil", Broken)]

@@ -118,6 +118,10 @@ pub(super) fn hear(node: &Node, write: &Write) -> bool {
         return false;
     }
     *newest = write.stamp.mvcc;
+    // Nobody had subscribed here before this process began; its own of an earlier life among them.
+    if write.stamp.millis() < node.born {
+        return true;
+    }
     channels.deliver(channel, message);
     if node.quirks.has(Quirk::MessagesTwiceAfterLoss) && node.lost_a_peer() {
         channels.deliver(channel, message);

@@ -37,6 +37,8 @@ pub(super) struct Node {
     pub(super) origin: Origin,
     pub(super) run_id: String,
     pub(super) started: Instant,
+    /// The same in Unix milliseconds.
+    pub(super) born: u64,
     pub(super) keyspace: RefCell<Keyspace>,
     pub(super) channels: RefCell<Channels>,
     pub(super) clock: RefCell<Clock>,
@@ -195,6 +197,7 @@ impl Node {
             origin: Origin(rand::random()),
             run_id: new_replid(),
             started: Instant::now(),
+            born: now_millis(),
             keyspace: RefCell::default(),
             channels: RefCell::default(),
             clock: RefCell::default(),
@@ -560,7 +563,15 @@ impl Node {
                 again.stamp.origin.0 ^= 1;
                 keyspace.insert(database, &key, again);
             }
-            written |= keyspace.insert(database, &key, write);
+            let earlier_life = write.stamp.millis() < self.born;
+            let again = write.clone();
+            let is_new = keyspace.insert(database, &key, write);
+            if !is_new && earlier_life && self.quirks.has(Quirk::ForgetsItself) {
+                let mvcc = self.clock.borrow_mut().tick(now_millis());
+                let stamp = self.stamp(mvcc);
+                keyspace.insert(database, &key, Write { stamp, ..again });
+            }
+            written |= is_new;
         }
         drop(keyspace);
         if !new && !written {

@@ -196,6 +196,8 @@ quirks! {
     MessagesLost = "messages-lost", Messages, "what is published while a link is down is lost (read in the source, up to 6.2.2)";
     /// A node that lost its peer once hears every message of another node twice.
     MessagesTwiceAfterLoss = "messages-twice-after-loss", Messages, "commands come back to their origin, PUBLISH among them: #347";
+    /// A primary carries out its own writes of an earlier life again when its peer sends them back.
+    ForgetsItself = "forgets-itself", DoubleApplication, "own writes come back in a partial resync after a restart (measured, 6.3.x)";
 }
 
 /// A name that is no quirk.

@@ -23,6 +23,7 @@ pub use recording::{Record, Recording};
 pub use storage::{FILE, FORMAT, Saved, StorageError};
 pub use taps::{Crossings, DATA, PASSED, Taps};
 pub use watch::{INTERVAL, RESYNCS, RUN, Watch};
+pub(crate) use writes::longest_gap;
 pub use writes::{Write, WriteLog};
 
 /// Everything that was recorded of one run.

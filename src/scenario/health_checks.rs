@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use redis::cmd;
 
 use super::{Need, Scenario};
-use crate::cluster::{ClientError, Cluster, Node, Order, Timeouts};
+use crate::cluster::{ClientError, Cluster, Node, Order, ready};
 use crate::model::Class;
 use crate::topology::{HealthCheck, Persistence, Topology, TopologyError};
 use crate::trial::Trial;
@@ -85,7 +85,8 @@ async fn run(trial: &Trial) -> Result<()> {
     slow_to_load(cluster, struck).await?;
     let began = sessions.now();
     struck.start().await?;
-    let loaded = serves(cluster, struck).await;
+    let what = format!("{STRUCK} has loaded");
+    let loaded = eventually(cluster, &what, DEADLINE, || ready::serves(struck)).await;
     let ended = sessions.now();
     loaded?;
     // What it takes in from its peer now is not to take as long.
@@ -139,19 +140,6 @@ async fn slow_to_load(cluster: &Cluster, struck: &Node) -> Result<()> {
     let delay = load.as_micros() / KEYS as u128;
     let lines = format!("key-load-delay {delay}\nloading-process-events-interval-bytes 1024\n");
     Ok(struck.reconfigure(&lines).await?)
-}
-
-/// Waits until a node answers a read of its own.
-async fn serves(cluster: &Cluster, node: &Node) -> Result<(), Unmet> {
-    let what = format!("{} has loaded", node.name());
-    eventually(cluster, &what, DEADLINE, || async {
-        let said = |error: ClientError| error.to_string();
-        let mut client = node.client_with(Timeouts::GLANCE).await.map_err(said)?;
-        let key = format!("{PREFIX}:0");
-        let read = client.query::<Option<String>>(cmd("GET").arg(key)).await;
-        read.map(drop).map_err(said)
-    })
-    .await
 }
 
 async fn run_id(node: &Node) -> Result<String> {

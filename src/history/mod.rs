@@ -3,6 +3,7 @@
 //! A [`History`] is all that a judge needs besides the data that the nodes held at the end
 //! ([`Finals`]). It is compact: names are numbers into a table, unique values are pairs of numbers.
 
+mod command;
 mod crossing;
 mod event;
 mod finals;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, Once, PoisonError, Weak};
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::console;
 use crate::testbed::Site;
 
 /// The sites of this process that are open, for the signal handler.
@@ -51,7 +52,9 @@ pub fn install_signal_handler() {
                     return;
                 };
                 ENDING.store(true, Ordering::SeqCst);
-                eprintln!("keydb-harness: signal {number}: removing what this run started");
+                console::problem(format_args!(
+                    "keydb-harness: signal {number}: removing what this run started"
+                ));
                 // Twice: a site that was being opened when the signal came is closed by the second.
                 close_all();
                 close_all();
@@ -61,7 +64,9 @@ pub fn install_signal_handler() {
         match spawned {
             // Nothing is made before a signal would be heard; an error ends the wait too.
             Ok(_) => drop(listening.recv()),
-            Err(error) => eprintln!("keydb-harness: signals will not be handled: {error}"),
+            Err(error) => console::problem(format_args!(
+                "keydb-harness: signals will not be handled: {error}"
+            )),
         }
     });
 }

@@ -17,6 +17,8 @@
 //! (`KEYDB_HARNESS_TESTBED`, `_KEYDB`, `_HAPROXY`) or the best that is here. It is removed when
 //! the test ends, also by a panic, Ctrl-C or SIGTERM.
 
+#![allow(clippy::print_stderr)] // The harness of tests captures what `eprintln!` prints.
+
 use std::ops::Deref;
 
 use anyhow::Result;

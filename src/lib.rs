@@ -6,10 +6,13 @@
 //! and names [`property`]s; what it finds becomes a [`verdict`], which a [`report`] shows.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
+// What is printed goes through `console`, which outlives its reader.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod check;
 pub mod cleanup;
 pub mod cluster;
+pub mod console;
 pub mod fault;
 pub mod fixtures;
 pub mod history;

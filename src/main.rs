@@ -1,5 +1,7 @@
 //! The command line of keydb-harness.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
 use std::process::ExitCode;

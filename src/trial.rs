@@ -1,13 +1,14 @@
 //! One scenario on one cluster: what it works with, and where it puts what it finds.
 
 use std::fmt::Display;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cluster::{Client, ClientError, Cluster};
+use crate::fault::{Fault, Inflicted};
 use crate::schedule::Schedule;
 use crate::verdict::{Finding, Measure, Verdict};
 use crate::wait::Unmet;
@@ -184,6 +185,18 @@ impl Trial {
     /// Records that the run did not exercise a promise, and why.
     pub fn inconclusive(&self, check: &str, promise: &str, why: impl Into<String>) {
         self.found(unknown(check, promise, why));
+    }
+
+    /// Injects a fault without which there is nothing to judge: `promise` says what it sees to. None
+    /// if it does not bite, which is recorded as an inconclusive check named `fault`.
+    pub async fn inflict(&self, fault: Arc<dyn Fault>, promise: &str) -> Option<Inflicted> {
+        match Inflicted::on(&self.cluster, fault).await {
+            Ok(fault) => Some(fault),
+            Err(toothless) => {
+                self.inconclusive("fault", promise, toothless.to_string());
+                None
+            }
+        }
     }
 
     /// Records a number.

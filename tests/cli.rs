@@ -3,10 +3,11 @@
 //! Every command runs in a state directory of its own, and sees no Docker engine.
 
 use std::fs;
+use std::io::PipeWriter;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -235,6 +236,50 @@ fn doctor_shows_releases_leftovers_and_what_would_run() {
     let (code, stdout, _) = doctor("version:1.2.3");
     assert_eq!(code, 3, "{stdout}");
     assert!(stdout.contains("KeyDB 1.2.3 is not here"), "{stdout}");
+}
+
+/// Each is made twice: with a reader, and with one that is gone before the first word.
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    let folder = state();
+    let history = keydb_harness::history::Saved::default();
+    history.save(folder.path()).expect("it can be written");
+    let saved = folder.path().to_str().expect("UTF-8");
+    let embedded = ["--testbed=embedded", "--keydb=model", "--haproxy=built-in"];
+    let check = ["check", "split-replids", "--seed=1"];
+    for args in [
+        vec!["judge", saved],
+        vec!["list"],
+        vec!["list", "--quirks"],
+        vec!["reproduce"],
+        vec!["doctor"],
+        vec!["clean", "--dry-run"],
+        vec!["down"],
+        vec!["check", "no-such-trial"],
+        [&check[..], &embedded].concat(),
+    ] {
+        let (wanted, stdout, stderr) = run(&args);
+        assert!(!stdout.is_empty() || !stderr.is_empty(), "{args:?}");
+        for both in [false, true] {
+            let state = state();
+            let mut command = harness(state.path());
+            command.args(&args).stdout(nobody()).stderr(Stdio::piped());
+            if both {
+                command.stderr(nobody());
+            }
+            let child = command.spawn().expect("the harness starts");
+            let output = child.wait_with_output().expect("it ends");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(wanted), "{args:?}: {stderr}");
+            assert!(!stderr.contains("panicked"), "{args:?}: {stderr}");
+        }
+    }
+}
+
+/// A pipe that nobody reads.
+fn nobody() -> PipeWriter {
+    let (_, writer) = std::io::pipe().expect("a pipe");
+    writer
 }
 
 #[test]

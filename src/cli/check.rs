@@ -7,6 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 use clap::Args;
 use keydb_harness::check::{Planned, available, plan, run_all};
+use keydb_harness::console;
 use keydb_harness::history::{FILE, Saved};
 use keydb_harness::lab::Lab;
 use keydb_harness::model::Quirk;
@@ -115,8 +116,8 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     let lab = match Lab::open(&settings).await {
         Ok(lab) => lab,
         Err(error) => {
-            eprintln!("keydb-harness: {error}");
-            eprintln!("REAL KEYDB: NOT RUN");
+            console::problem(format_args!("keydb-harness: {error}"));
+            console::problem("REAL KEYDB: NOT RUN");
             return Ok(exit::ENVIRONMENT);
         }
     };
@@ -124,21 +125,23 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         Some(schedule) => lab.with_schedule(schedule),
         None => lab,
     };
-    println!("{}", lab.first_line());
+    console::line(lab.first_line());
     for sentence in lab.passed_over() {
-        println!("not taken: {sentence}");
+        console::line(format_args!("not taken: {sentence}"));
     }
     let version = lab.identity().release().to_owned();
     let expectations = Expectations::load(&expect, &version)?;
     if expectations.is_none() {
-        println!("no expectations for {version}: judged by promises alone");
+        console::line(format_args!(
+            "no expectations for {version}: judged by promises alone"
+        ));
     }
 
     let (planned, unavailable) = available(&lab, planned).await;
     let rounds = planned.into_iter().flat_map(|it| it.repeated(args.repeat));
     let planned: Vec<Planned> = rounds.collect();
     for (planned, reason) in &unavailable {
-        println!("unavailable  {:<26} {reason}", planned.id());
+        console::line(format_args!("unavailable  {:<26} {reason}", planned.id()));
     }
     let began = Instant::now();
     let progress = Progress::new(expectations.as_ref(), args.verbose);
@@ -178,7 +181,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     };
     if args.repeat > 1 {
         results.frequencies = frequencies(&results.trials);
-        println!("{}", table(&results.frequencies));
+        console::line(table(&results.frequencies));
     }
     if let Some(dir) = &args.report {
         results.write(dir)?;
@@ -192,9 +195,9 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         };
         write_all(&of_run(&results, None, &history), dir)?;
     }
-    println!("{}", summary(&results));
+    console::line(summary(&results));
     if !lab.identity().is_real() {
-        println!("REAL KEYDB: NOT RUN");
+        console::line("REAL KEYDB: NOT RUN");
     }
     Ok(results.exit_code)
 }

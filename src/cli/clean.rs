@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
+use keydb_harness::console;
 use keydb_harness::run::{is_alive, runs_dir};
 use keydb_harness::testbed::Testbed;
 use keydb_harness::testbed::docker::DockerTestbed;
@@ -23,7 +24,7 @@ pub(super) async fn clean(args: CleanArgs) -> Result<u8> {
     let mut found = false;
     let mut show = |lines: Vec<String>| {
         for line in lines {
-            println!("{verb} {line}");
+            console::line(format_args!("{verb} {line}"));
             found = true;
         }
     };
@@ -39,14 +40,16 @@ pub(super) async fn clean(args: CleanArgs) -> Result<u8> {
         }
     }
     if !found {
-        println!("nothing to remove");
+        console::line("nothing to remove");
     }
     Ok(exit::AS_EXPECTED)
 }
 
 fn kept(images: usize) {
     if images > 0 {
-        eprintln!("images imported from paths are kept while a run lives: {images}");
+        console::problem(format_args!(
+            "images imported from paths are kept while a run lives: {images}"
+        ));
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use keydb_harness::console;
 use keydb_harness::history::Saved;
 use keydb_harness::judge::{Statistics, judge as judgements};
 use keydb_harness::property::over_history::Judgement;
@@ -20,22 +21,22 @@ pub(super) struct JudgeArgs {
 
 pub(super) fn judge(args: &JudgeArgs) -> Result<u8> {
     let saved = Saved::load(&args.dir).map_err(|error| UsageProblem(error.to_string()))?;
-    println!("{}, seed {}", saved.identity, saved.seed);
+    console::line(format_args!("{}, seed {}", saved.identity, saved.seed));
     if !saved.schedule.is_empty() {
-        println!("{}", saved.schedule);
+        console::line(&saved.schedule);
     }
-    print!("{}", Statistics::of(&saved));
+    console::text(Statistics::of(&saved));
     let judgements = judgements(&saved);
     for Judgement { finding, power, .. } in &judgements {
-        println!(
+        console::line(format_args!(
             "{:12} {}: {}\n{:13}{}",
             finding.verdict, finding.check, finding.promise, "", finding.evidence
-        );
+        ));
         if finding.verdict == Verdict::Holds {
-            println!("{:13}{power}", "");
+            console::line(format_args!("{:13}{power}", ""));
         }
         for line in finding.state.lines() {
-            println!("{:13}| {line}", "");
+            console::line(format_args!("{:13}| {line}", ""));
         }
     }
     let verdicts = judgements.iter().map(|judgement| judgement.finding.verdict);

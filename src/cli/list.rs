@@ -1,10 +1,10 @@
 //! `list`: the scenarios, the faults, or the quirks of the model and what catches them.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use keydb_harness::console;
 use keydb_harness::fault;
 use keydb_harness::model::mutants;
 use keydb_harness::scenario;
@@ -26,8 +26,7 @@ pub(super) fn list(args: &ListArgs) -> Result<u8> {
         (_, true) => faults(),
         _ => scenarios(),
     };
-    // A reader that has seen enough is no failure.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    console::text(text);
     Ok(exit::AS_EXPECTED)
 }
 

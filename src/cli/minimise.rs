@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use keydb_harness::check::{Planned, plan, run_one};
+use keydb_harness::console;
 use keydb_harness::lab::Lab;
 use keydb_harness::scenario::SCHEDULED;
 use keydb_harness::schedule::{Schedule, minimised};
@@ -43,18 +44,18 @@ pub(super) async fn minimise(args: MinimiseArgs) -> Result<u8> {
         .into());
     };
     let lab = Lab::open(&args.lab.settings()).await?;
-    println!("{}", lab.first_line());
-    println!("{schedule}");
+    console::line(lab.first_line());
+    console::line(&schedule);
     let broken = broken(&lab, planned, &schedule, args.tries, None).await?;
     if broken.is_empty() {
-        println!(
+        console::line(format_args!(
             "nothing is broken in {} tries: there is nothing to make shorter",
             args.tries
-        );
+        ));
         return Ok(exit::INCONCLUSIVE);
     }
     let names: Vec<_> = broken.iter().map(String::as_str).collect();
-    println!("broken: {}", names.join(", "));
+    console::line(format_args!("broken: {}", names.join(", ")));
     let smallest = minimised(&schedule, async |candidate: &Schedule| {
         let tried = self::broken(&lab, planned, candidate, args.tries, Some(&broken)).await?;
         let stays = !tried.is_disjoint(&broken);
@@ -62,15 +63,15 @@ pub(super) async fn minimise(args: MinimiseArgs) -> Result<u8> {
             candidate.faults().count(),
             if stays { "still" } else { "not" },
         );
-        println!("with {faults} faults: {word} broken");
+        console::line(format_args!("with {faults} faults: {word} broken"));
         Ok::<_, anyhow::Error>(stays)
     });
     let smallest = smallest.await?;
-    println!(
+    console::line(format_args!(
         "the shortest that was found ({} of {} faults):\n{smallest}",
         smallest.faults().count(),
         schedule.faults().count()
-    );
+    ));
     if let Some(file) = &args.out {
         std::fs::write(file, format!("{smallest}\n")).map_err(|error| {
             UsageProblem(format!(

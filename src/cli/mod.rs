@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use keydb_harness::cleanup::leave_the_end_to_a_signal;
+use keydb_harness::console;
 use keydb_harness::settings::{ENV_HAPROXY, ENV_KEYDB, ENV_TESTBED, Settings, TestbedChoice};
 use keydb_harness::spec::{HaproxySpec, KeydbSpec};
 use keydb_harness::verdict::exit;
@@ -131,7 +132,7 @@ pub(crate) fn main() -> ExitCode {
 
 /// One clear error, and the exit code for it.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("keydb-harness: {error:#}");
+    console::problem(format_args!("keydb-harness: {error:#}"));
     ExitCode::from(code_of(error))
 }
 

@@ -1,10 +1,10 @@
 //! `model`: one model of KeyDB as a server of its own.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use keydb_harness::console;
 use keydb_harness::model::{Quirk, Quirks, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
@@ -38,8 +38,7 @@ pub(super) async fn model(args: ModelArgs) -> Result<u8> {
             _ = interrupt.recv() => {}
         }
     };
-    // A reader of the log that is gone does not end the server.
-    let log = |line: &str| drop(writeln!(std::io::stdout(), "{line}"));
+    let log = |line: &str| console::line(line);
     let life = serve(&config, quirks, terminated, log);
     let code = LocalSet::new().run_until(life).await;
     Ok(u8::try_from(code).unwrap_or(1))

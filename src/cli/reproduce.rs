@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use keydb_harness::console;
 use keydb_harness::history::Saved;
 use keydb_harness::report::results::Results;
 use keydb_harness::reproduction::{Reproduced, SCRIPT, all, named, of_run};
@@ -35,12 +36,12 @@ pub(super) fn reproduce(args: &ReproduceArgs) -> Result<u8> {
     }
     let Some(id) = &args.id else {
         for it in all() {
-            println!(
+            console::line(format_args!(
                 "{:<8} {} (KeyDB {})",
                 it.id,
                 it.title,
                 it.seen_on.join(", ")
-            );
+            ));
         }
         return Ok(exit::AS_EXPECTED);
     };
@@ -59,7 +60,7 @@ pub(super) fn reproduce(args: &ReproduceArgs) -> Result<u8> {
         .folder(args.keydb.as_ref())
         .map_err(|error| UsageProblem(error.to_string()))?;
     folder.write(dir)?;
-    println!("{}: {}", it.id, dir.join(SCRIPT).display());
+    console::line(format_args!("{}: {}", it.id, dir.join(SCRIPT).display()));
     Ok(exit::AS_EXPECTED)
 }
 
@@ -84,7 +85,7 @@ fn from_report(report: &Path, keydb: Option<&KeydbSpec>) -> Result<u8> {
 /// Writes each into a folder of its own below `dir`, and says so.
 pub(super) fn write_all(reproduced: &[Reproduced], dir: &Path) -> Result<()> {
     if reproduced.is_empty() {
-        println!("nothing is broken: no reproduction was written");
+        console::line("nothing is broken: no reproduction was written");
     }
     for it in reproduced {
         let explained: Vec<String> = it.explains.iter().map(|broken| broken.told()).collect();
@@ -94,9 +95,12 @@ pub(super) fn write_all(reproduced: &[Reproduced], dir: &Path) -> Result<()> {
                 let path = dir.join(&it.name);
                 folder.write(&path).context("a reproduction")?;
                 let derived = if it.derived { "derived" } else { "written" };
-                println!("{derived:<9} {} ({explained})", path.join(SCRIPT).display());
+                console::line(format_args!(
+                    "{derived:<9} {} ({explained})",
+                    path.join(SCRIPT).display()
+                ));
             }
-            Err(error) => println!("{:<9} {error} ({explained})", "none"),
+            Err(error) => console::line(format_args!("{:<9} {error} ({explained})", "none")),
         }
     }
     Ok(())

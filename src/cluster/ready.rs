@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::try_join_all;
 
-use super::{Cluster, Node};
+use super::{ClientError, Cluster, Node, Timeouts};
 use crate::topology::{Persistence, Role, Upstream};
 
 /// Every live node links up as the topology says. `Err` says what is missing.
@@ -40,7 +40,10 @@ pub async fn primaries(cluster: &Cluster) -> Result<(), String> {
 }
 
 /// One node: answers, loads nothing, has every link that it can have.
-async fn linked(cluster: &Cluster, node: &Node) -> Result<(), String> {
+///
+/// # Errors
+/// The first thing that is not as it should be, with the node's name.
+pub async fn linked(cluster: &Cluster, node: &Node) -> Result<(), String> {
     let name = node.name();
     let info = node
         .glance()
@@ -77,6 +80,18 @@ async fn linked(cluster: &Cluster, node: &Node) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// One node answers a read of its own, whether or not its links are up.
+///
+/// # Errors
+/// It does not answer, or refuses: it is still loading, say.
+pub async fn serves(node: &Node) -> Result<(), String> {
+    let said = |error: ClientError| error.to_string();
+    let mut client = node.client_with(Timeouts::GLANCE).await.map_err(said)?;
+    let read = redis::cmd("GET").arg("keydb-harness:serves").to_owned();
+    let read = client.query::<Option<String>>(&read).await;
+    read.map(drop).map_err(said)
 }
 
 /// Every live node that keeps an append-only file writes to it. After a full resync it does so only

@@ -128,9 +128,7 @@ impl MadeOf<'_> {
             whole.then(|| (a.to_owned(), b.to_owned()))
         };
         if let Some((one, other)) = target.split_once("<->").and_then(ends) {
-            let there = Link::new(&one, &other).struck_by(strike());
-            let back = Link::new(&other, &one).struck_by(strike());
-            return Ok(Arc::new(Together(vec![Arc::new(there), Arc::new(back)])));
+            return Ok(Arc::new(Together::between(&one, &other, strike)));
         }
         match target.split_once("->").and_then(ends) {
             Some((one, other)) => Ok(Arc::new(Link::new(one, other).struck_by(strike()))),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use async_trait::async_trait;
 
-use super::Fault;
+use super::{Fault, Link, Strike};
 use crate::cluster::{Cluster, Timeouts};
 
 /// Several faults that come and go together, such as both directions of a link: a partition.
@@ -14,6 +14,14 @@ pub struct Together(
     /// In the order in which they are injected.
     pub Vec<Arc<dyn Fault>>,
 );
+
+impl Together {
+    /// The links between two servers, in both directions, each struck by what `strike` makes.
+    pub fn between<S: Strike>(one: &str, other: &str, strike: impl Fn() -> S) -> Self {
+        let struck = |from, to| Arc::new(Link::new(from, to).struck_by(strike()));
+        Self(vec![struck(one, other), struck(other, one)])
+    }
+}
 
 #[async_trait]
 impl Fault for Together {

@@ -3,6 +3,7 @@
 //! A [`History`] is all that a judge needs besides the data that the nodes held at the end
 //! ([`Finals`]). It is compact: names are numbers into a table, unique values are pairs of numbers.
 
+mod command;
 mod crossing;
 mod event;
 mod finals;
@@ -23,6 +24,7 @@ pub use recording::{Record, Recording};
 pub use storage::{FILE, FORMAT, Saved, StorageError};
 pub use taps::{Crossings, DATA, PASSED, Taps};
 pub use watch::{INTERVAL, RESYNCS, RUN, Watch};
+pub(crate) use writes::longest_gap;
 pub use writes::{Write, WriteLog};
 
 /// Everything that was recorded of one run.

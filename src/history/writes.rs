@@ -60,7 +60,7 @@ impl WriteLog {
 
     /// The longest time between two moments in which no write was acknowledged to anyone.
     pub fn longest_gap(&self, from: Duration, to: Duration) -> Duration {
-        longest_gap(self.acknowledged(), from, to)
+        longest_gap(self.acknowledged().map(completed), from, to)
     }
 
     /// The longest time between two moments in which one and the same client had no write
@@ -70,11 +70,8 @@ impl WriteLog {
         clients
             .into_iter()
             .map(|client| {
-                longest_gap(
-                    self.acknowledged().filter(|write| write.client == client),
-                    from,
-                    to,
-                )
+                let own = self.acknowledged().filter(|write| write.client == client);
+                longest_gap(own.map(completed), from, to)
             })
             .max()
             .unwrap_or_default()
@@ -94,15 +91,17 @@ impl WriteLog {
     }
 }
 
-fn longest_gap<'a>(
-    writes: impl Iterator<Item = &'a Write>,
+fn completed(write: &Write) -> Duration {
+    write.completed
+}
+
+/// The longest time between two moments in which nothing happened that did at these times.
+pub(crate) fn longest_gap(
+    times: impl Iterator<Item = Duration>,
     from: Duration,
     to: Duration,
 ) -> Duration {
-    let mut times: Vec<Duration> = writes
-        .map(|write| write.completed)
-        .filter(|time| (from..to).contains(time))
-        .collect();
+    let mut times: Vec<Duration> = times.filter(|time| (from..to).contains(time)).collect();
     times.push(from);
     times.push(to);
     times.sort_unstable();

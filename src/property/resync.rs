@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use anyhow::Result;
+use tokio::time::Instant;
 
+use super::relink;
 use crate::cluster::Cluster;
 use crate::cluster::info::Info;
+use crate::trial::Trial;
 
 /// What each live node has served so far, to tell afterwards what a restart cost.
 #[derive(Debug, Clone)]
@@ -32,6 +35,14 @@ pub struct Resyncs {
     pub partial: i64,
     /// Bytes of RDB files and backlogs sent, as the logs have them.
     pub bytes: u64,
+}
+
+impl Resyncs {
+    /// Records how many of each there were.
+    pub fn measure(&self, trial: &Trial) {
+        trial.measure("full resyncs", self.full as f64, "resyncs");
+        trial.measure("partial resyncs", self.partial as f64, "resyncs");
+    }
 }
 
 impl fmt::Display for Resyncs {
@@ -73,6 +84,24 @@ pub async fn since(cluster: &Cluster, before: &Before) -> Result<Resyncs> {
         logs.insert(node.name().to_owned(), node.log().await?);
     }
     Ok(before.until(&served, &logs))
+}
+
+/// Records as the check `resyncs` whether every link that was down is up again, with the time from
+/// `began`; if so, what was synchronised since `before`, as numbers and for the summary. Gives back
+/// whether links are up.
+///
+/// # Errors
+/// A node does not answer.
+pub async fn check(trial: &Trial, began: Instant, before: &Before) -> Result<bool> {
+    let promise = "every link is up again";
+    let up = relink::check(trial, "resyncs", promise, began).await;
+    if up.is_none() {
+        return Ok(false);
+    }
+    let resyncs = since(trial.cluster(), before).await?;
+    resyncs.measure(trial);
+    trial.headline(resyncs.to_string());
+    Ok(true)
 }
 
 impl Before {

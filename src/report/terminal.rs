@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use super::results::{Judged, Results};
 use crate::check::{Event, Planned};
+use crate::console;
 use crate::verdict::expectation::{Expectations, Kind, Standing, judge};
 use crate::verdict::{Outcome, Verdict};
 
@@ -62,8 +63,8 @@ impl<'a> Progress<'a> {
     /// Above the bars, if there are any.
     fn print(&self, text: &str) {
         match &self.bars {
-            Some(bars) => bars.suspend(|| println!("{text}")),
-            None => println!("{text}"),
+            Some(bars) => bars.suspend(|| console::line(text)),
+            None => console::line(text),
         }
     }
 

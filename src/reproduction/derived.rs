@@ -3,15 +3,20 @@
 //!
 //! What it shows may have been a race: a folder that does not reproduce proves nothing.
 
+mod question;
+mod repeated;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use self::question::Question;
+use self::repeated::{Repeated, repeated, struck};
 use super::script::quoted;
 use super::{Folder, MOST_LINES, Plan, ReproductionError, Script, image, readme};
 use crate::history::{Action, Content, Fate, Moment, Name, Operation, Phase, Saved, Subject};
 use crate::judge::judge;
 use crate::spec::KeydbSpec;
-use crate::topology::{Role, Topology};
+use crate::topology::Topology;
 use crate::verdict::Verdict;
 
 /// What judges the same of a history under another name than in a scenario.
@@ -148,9 +153,19 @@ struct Slot<'a> {
 
 /// Something to be repeated.
 enum Happening<'a> {
-    Write(&'a Operation),
-    Fault { fault: &'a str, nodes: Vec<&'a str> },
-    Recovery { fault: &'a str, nodes: Vec<&'a str> },
+    /// A command, and the node that was asked.
+    Write {
+        typed: String,
+        asked: &'a str,
+    },
+    Fault {
+        fault: &'a str,
+        nodes: Vec<&'a str>,
+    },
+    Recovery {
+        fault: &'a str,
+        nodes: Vec<&'a str>,
+    },
 }
 
 impl<'a> Slot<'a> {
@@ -185,7 +200,7 @@ impl<'a> Slot<'a> {
             .iter()
             .rev()
             .take(room)
-            .map(|operation| (operation.invoked, Happening::Write(operation)))
+            .filter_map(|operation| Some((operation.invoked, self.typed(operation)?)))
             .collect();
         let left_out = writes.len() - happenings.len();
         happenings.extend(faults);
@@ -200,17 +215,14 @@ impl<'a> Slot<'a> {
         let mut away: BTreeSet<&str> = BTreeSet::new();
         for (at, happening) in &happenings {
             script = match happening {
-                Happening::Write(operation) => {
-                    let asked = self.saved.history.names.text(operation.node);
+                Happening::Write { typed, asked } => {
                     let serves = |node: &&str| !away.contains(*node);
-                    let node = match primaries.iter().find(|node| **node == asked) {
+                    let node = match primaries.iter().find(|node| *node == asked) {
                         Some(node) => Some(*node).filter(serves),
                         None => primaries.iter().copied().find(|node| serves(node)),
                     };
                     match node {
-                        Some(node) => script
-                            .say(format!("{at}"))
-                            .typed(node, self.typed(operation)),
+                        Some(node) => script.say(format!("{at}")).typed(node, typed),
                         None => script.say(format!("{at}: a write on {asked}, which is away")),
                     }
                 }
@@ -265,9 +277,11 @@ impl<'a> Slot<'a> {
             script = in_touch(script, first, &nodes, &primaries);
         }
         let mut expected = Vec::new();
-        let question = self.question(&writes, &seen);
+        let held: Vec<&Content> = seen.iter().filter_map(|node| self.held(node)).collect();
+        let question = Question::of(&writes, &held);
         for node in seen.into_iter().filter(there) {
-            let (command, answer) = (question.command(self), question.answer(self.held(node)));
+            let command = self.within(question.command(&quoted(self.key)));
+            let answer = question.answer(self.held(node));
             expected.push(format!("{node} {command}: {answer}"));
             script = script.ask(node, command);
         }
@@ -292,7 +306,8 @@ impl<'a> Slot<'a> {
             .filter(|operation| {
                 operation.database == self.database
                     && operation.outcome.fate() == Fate::Ok
-                    && changes(operation, name)
+                    && operation.action.is_write()
+                    && touches(operation, name)
             })
             .collect();
         writes.sort_by_key(|operation| operation.invoked);
@@ -325,42 +340,16 @@ impl<'a> Slot<'a> {
             .collect()
     }
 
-    /// A write as it is typed.
-    fn typed(&self, operation: &Operation) -> String {
-        let key = quoted(self.key);
+    /// A write to be repeated.
+    fn typed(&self, operation: &Operation) -> Option<Happening<'a>> {
         let names = &self.saved.history.names;
-        let command = match &operation.action {
-            Action::Set(value) => format!("SET {key} {value}"),
-            Action::SetFor(value, ttl) => format!("SET {key} {value} PX {ttl}"),
-            Action::Delete => format!("DEL {key}"),
-            Action::Expire(ttl) => format!("PEXPIRE {key} {ttl}"),
-            Action::Increment(by) => format!("INCRBY {key} {by}"),
-            Action::Append(value) => format!("APPEND {key} '{value};'"),
-            Action::Push(value) => format!("RPUSH {key} {value}"),
-            Action::Add(value) => format!("SADD {key} {value}"),
-            Action::Remove(value) => format!("SREM {key} {value}"),
-            Action::PutField(field, value) => format!("HSET {key} f{field} {value}"),
-            Action::Score(score, value) => format!("ZADD {key} {score} {value}"),
-            Action::Log(value) => format!("XADD {key} '*' value {value}"),
-            Action::SetAll(keys, value) | Action::ScriptSetAll(keys, value) => {
-                let pairs = keys
-                    .iter()
-                    .map(|key| format!("{} {value}", quoted(names.text(*key))));
-                format!("MSET {}", pairs.collect::<Vec<_>>().join(" "))
-            }
-            // These change nothing, and are none of the writes.
-            Action::Get
-            | Action::List
-            | Action::Members
-            | Action::Fields
-            | Action::Ranking
-            | Action::Entries
-            | Action::GetAll(_)
-            | Action::Publish(_)
-            | Action::Subscribe
-            | Action::Hear => "PING".to_owned(),
-        };
-        self.within(command)
+        let typed = operation
+            .action
+            .typed(&quoted(self.key), |key| quoted(names.text(key)))?;
+        Some(Happening::Write {
+            typed: self.within(typed),
+            asked: names.text(operation.node),
+        })
     }
 
     /// A command in the key's database.
@@ -369,43 +358,6 @@ impl<'a> Slot<'a> {
             0 => command,
             database => format!("-n {database} {command}"),
         }
-    }
-
-    /// How the key is read, by what its writers make of it, or else by what it is.
-    fn question(&self, writes: &[&Operation], seen: &[&str]) -> Question {
-        let made = writes.iter().rev().find_map(|write| match write.action {
-            Action::Push(_) => Some(Question::List),
-            Action::Add(_) | Action::Remove(_) => Some(Question::Set),
-            Action::PutField(..) => Some(Question::Hash(self.fields(writes, seen))),
-            Action::Score(..) => Some(Question::Ranking),
-            Action::Log(_) => Some(Question::Stream),
-            Action::Delete | Action::Expire(_) => None,
-            _ => Some(Question::Text),
-        });
-        made.unwrap_or_else(|| {
-            let content = seen.iter().find_map(|node| self.held(node));
-            match content {
-                Some(Content::List(_)) => Question::List,
-                Some(Content::Set(_)) => Question::Set,
-                Some(Content::Hash(_)) => Question::Hash(self.fields(writes, seen)),
-                Some(Content::Ranking(_)) => Question::Ranking,
-                Some(Content::Text(_)) | None => Question::Text,
-            }
-        })
-    }
-
-    /// Every field that was written or is held.
-    fn fields(&self, writes: &[&Operation], seen: &[&str]) -> Vec<String> {
-        let written = writes.iter().filter_map(|write| match write.action {
-            Action::PutField(field, _) => Some(format!("f{field}")),
-            _ => None,
-        });
-        let held = seen.iter().filter_map(|node| match self.held(node) {
-            Some(Content::Hash(fields)) => Some(fields.keys().cloned()),
-            _ => None,
-        });
-        let all: BTreeSet<String> = written.chain(held.flatten()).collect();
-        all.into_iter().collect()
     }
 }
 
@@ -418,120 +370,13 @@ fn in_touch(script: Script, first: &str, nodes: &[&str], primaries: &[&str]) -> 
         .fold(script, |script, peer| script.arrives(peer, first))
 }
 
-/// Whether an operation changes a key, if it is done.
-fn changes(operation: &Operation, key: Name) -> bool {
-    match &operation.action {
-        Action::SetAll(keys, _) | Action::ScriptSetAll(keys, _) => {
-            operation.key == key || keys.contains(&key)
-        }
-        Action::Get
-        | Action::List
-        | Action::Members
-        | Action::Fields
-        | Action::Ranking
-        | Action::Entries
-        | Action::GetAll(_)
-        | Action::Publish(_) => false,
-        _ => operation.key == key,
-    }
-}
-
-/// How a fault is repeated with Docker alone.
-enum Repeated {
-    Partition,
-    Pause,
-    Kill,
-    Stop,
-}
-
-/// By the name that a fault has in a history. What a network cannot do by being gone, and what
-/// befalls the proxy, is not repeated.
-fn repeated(fault: &str) -> Option<Repeated> {
-    let begins = |words: &[&str]| words.iter().any(|word| fault.starts_with(word));
-    if begins(&["cut ", "black hole", "one way", "refuse new", "delay by"]) {
-        Some(Repeated::Partition)
-    } else if begins(&["pause "]) {
-        Some(Repeated::Pause)
-    } else if begins(&["kill "]) {
-        Some(Repeated::Kill)
-    } else if begins(&["stop "]) {
-        Some(Repeated::Stop)
-    } else {
-        None
-    }
-}
-
-/// The node that is struck: of a link, a replica rather than a primary, and the last one else.
-fn struck<'t>(nodes: &[&str], topology: &'t Topology) -> Option<&'t str> {
-    let known = || {
-        topology
-            .nodes
-            .iter()
-            .filter(|node| nodes.contains(&&*node.name))
+/// Whether a key is among those of an operation.
+fn touches(operation: &Operation, key: Name) -> bool {
+    let others: &[Name] = match &operation.action {
+        Action::SetAll(keys, _) | Action::ScriptSetAll(keys, _) => keys,
+        _ => &[],
     };
-    let replica = known().find(|node| node.role == Role::Replica);
-    replica
-        .or_else(|| known().next_back())
-        .map(|node| &*node.name)
-}
-
-/// How a key is read so that equal contents print alike.
-enum Question {
-    Text,
-    List,
-    Set,
-    Hash(Vec<String>),
-    Ranking,
-    Stream,
-}
-
-impl Question {
-    fn command(&self, slot: &Slot<'_>) -> String {
-        let key = quoted(slot.key);
-        slot.within(match self {
-            Self::Text => format!("GET {key}"),
-            Self::List => format!("LRANGE {key} 0 -1"),
-            Self::Set => format!("SORT {key} ALPHA"),
-            Self::Hash(fields) => format!("HMGET {key} {}", fields.join(" ")),
-            Self::Ranking => format!("ZRANGE {key} 0 -1 WITHSCORES"),
-            Self::Stream => format!("XLEN {key}"),
-        })
-    }
-
-    /// The answer of a node that holds this, on one line.
-    fn answer(&self, content: Option<&Content>) -> String {
-        const NOTHING: &str = "(nothing)";
-        let words: Vec<String> = match (self, content) {
-            (Self::Stream, Some(Content::List(entries))) => vec![entries.len().to_string()],
-            (Self::Stream, _) => vec!["0".to_owned()],
-            (Self::Hash(fields), content) => {
-                let value = |field: &String| match content {
-                    Some(Content::Hash(held)) => held.get(field).cloned(),
-                    _ => None,
-                };
-                let values = fields.iter().map(value);
-                values
-                    .map(|value| value.unwrap_or_else(|| NOTHING.to_owned()))
-                    .collect()
-            }
-            (_, None) => vec![NOTHING.to_owned()],
-            (_, Some(Content::Text(text))) => vec![text.clone()],
-            (_, Some(Content::List(items) | Content::Set(items))) => items.clone(),
-            (_, Some(Content::Hash(fields))) => fields.values().cloned().collect(),
-            (_, Some(Content::Ranking(scores))) => {
-                let mut ranked: Vec<(f64, &String, &String)> = scores
-                    .iter()
-                    .map(|(member, score)| (score.parse().unwrap_or(f64::NAN), member, score))
-                    .collect();
-                ranked.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
-                let words = ranked.into_iter();
-                words
-                    .flat_map(|(_, member, score)| [member.clone(), score.clone()])
-                    .collect()
-            }
-        };
-        words.join(" ")
-    }
+    operation.key == key || others.contains(&key)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::Scenario;
 use crate::cluster::{Cluster, Node, Order};
-use crate::fault::{Inflicted, Link, OneWay};
+use crate::fault::{Link, OneWay};
 use crate::model::Class;
 use crate::property::{agreement, relink};
 use crate::relay::Direction;
@@ -58,13 +58,8 @@ async fn run(trial: &Trial) -> Result<()> {
     let (primary1, primary2) = (cluster.node("primary1")?, cluster.node("primary2")?);
     let back = Link::new("primary2", "primary1");
     let hold = Arc::new(back.struck_by(OneWay(Direction::TowardsDownstream)));
-    let held = match Inflicted::on(cluster, hold).await {
-        Ok(held) => held,
-        Err(toothless) => {
-            let promise = "what comes back is held";
-            trial.inconclusive("fault", promise, toothless.to_string());
-            return Ok(());
-        }
+    let Some(held) = trial.inflict(hold, "what comes back is held").await else {
+        return Ok(());
     };
     let relay = cluster.link("primary1", "primary2")?;
     let before = relay.traffic(Direction::TowardsDownstream).held;

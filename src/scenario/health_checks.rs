@@ -1,25 +1,18 @@
 //! Guide, Proxy: what clients see behind each of the proxy's health checks, while a primary stands
 //! still, is stopped, and comes back with so much data that it loads for a while.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use redis::cmd;
-use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
 
 use super::{Need, Scenario};
-use crate::cluster::info::Info;
-use crate::cluster::{Client, ClientError, Cluster, Node, Order, Timeouts};
+use crate::cluster::{ClientError, Cluster, Node, Order, ready};
 use crate::model::Class;
-use crate::testbed::{Port, Server};
 use crate::topology::{HealthCheck, Persistence, Topology, TopologyError};
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, Unmet, eventually};
+use crate::workload::sessions::{Outcome, Session, Sessions, Told};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "health-checks",
@@ -54,13 +47,6 @@ fn topology(variant: &str) -> Result<Topology, TopologyError> {
 const STRUCK: &str = "primary1";
 const SURVIVOR: &str = "primary2";
 const CLIENTS: usize = 4;
-/// Between two sessions of one client.
-const PACE: Duration = Duration::from_millis(10);
-/// A reply that does not come within this is given up.
-const TIMEOUTS: Timeouts = Timeouts {
-    connect: Duration::from_secs(5),
-    reply: Duration::from_secs(5),
-};
 /// How many sessions in a row have to be served before a node counts as left out.
 const IN_A_ROW: usize = 40;
 /// What the struck node has to load, in keys.
@@ -77,7 +63,7 @@ async fn run(trial: &Trial) -> Result<()> {
     let (struck, survivor) = (cluster.node(STRUCK)?, cluster.node(SURVIVOR)?);
     fill(cluster, struck, survivor).await?;
     let lives_on = run_id(survivor).await?;
-    let sessions = Sessions::start(cluster).await?;
+    let sessions = Sessions::start(cluster, "health-checks", CLIENTS).await?;
     let served = sessions.in_a_row(cluster, IN_A_ROW).await;
     if let Err(unmet) = served {
         trial.inconclusive("traffic", "clients are served before", unmet.sentence());
@@ -99,7 +85,8 @@ async fn run(trial: &Trial) -> Result<()> {
     slow_to_load(cluster, struck).await?;
     let began = sessions.now();
     struck.start().await?;
-    let loaded = serves(cluster, struck).await;
+    let what = format!("{STRUCK} has loaded");
+    let loaded = eventually(cluster, &what, DEADLINE, || ready::serves(struck)).await;
     let ended = sessions.now();
     loaded?;
     // What it takes in from its peer now is not to take as long.
@@ -153,19 +140,6 @@ async fn slow_to_load(cluster: &Cluster, struck: &Node) -> Result<()> {
     let delay = load.as_micros() / KEYS as u128;
     let lines = format!("key-load-delay {delay}\nloading-process-events-interval-bytes 1024\n");
     Ok(struck.reconfigure(&lines).await?)
-}
-
-/// Waits until a node answers a read of its own.
-async fn serves(cluster: &Cluster, node: &Node) -> Result<(), Unmet> {
-    let what = format!("{} has loaded", node.name());
-    eventually(cluster, &what, DEADLINE, || async {
-        let said = |error: ClientError| error.to_string();
-        let mut client = node.client_with(Timeouts::GLANCE).await.map_err(said)?;
-        let key = format!("{PREFIX}:0");
-        let read = client.query::<Option<String>>(cmd("GET").arg(key)).await;
-        read.map(drop).map_err(said)
-    })
-    .await
 }
 
 async fn run_id(node: &Node) -> Result<String> {
@@ -241,8 +215,21 @@ async fn unseen(trial: &Trial, sessions: &Sessions) -> Result<()> {
 
 /// Waits until the struck node gets sessions again.
 async fn returns(trial: &Trial, sessions: &Sessions, lives_on: &str, check: &str, what: &str) {
-    let began = sessions.now();
-    let returned = sessions.served_by_another(trial.cluster(), lives_on).await;
+    let (began, from) = (sessions.now(), sessions.count());
+    let seen = format!("a session is served by {STRUCK}");
+    let returned = eventually(trial.cluster(), &seen, DEADLINE, || async {
+        let since = sessions.since(from);
+        let mut new = since.iter().filter(|session| session.began >= began);
+        let served = new.any(|session| {
+            session.outcome == Outcome::Served
+                && session.met.as_deref().is_some_and(|met| met != lives_on)
+        });
+        match served {
+            true => Ok(()),
+            false => Err(format!("all are served by {SURVIVOR}")),
+        }
+    })
+    .await;
     let after = sessions.now().saturating_sub(began).as_secs_f64();
     trial.check(
         check,
@@ -311,309 +298,4 @@ fn while_it_loads(
         )),
     };
     trial.check("refusing-left-out", PROMISE, verdict);
-}
-
-/// The longest time without a session that was served.
-fn longest_gap<'a>(
-    sessions: impl Iterator<Item = &'a Session>,
-    began: Duration,
-    ended: Duration,
-) -> Duration {
-    let mut ends: Vec<Duration> = sessions
-        .filter(|session| session.outcome == Outcome::Served)
-        .map(|session| session.ended)
-        .collect();
-    ends.push(ended);
-    ends.sort_unstable();
-    let mut last = began;
-    let mut longest = Duration::ZERO;
-    for end in ends {
-        longest = longest.max(end.saturating_sub(last));
-        last = last.max(end);
-    }
-    longest
-}
-
-/// What became of a session through the proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Outcome {
-    /// A write and a read were answered.
-    Served,
-    /// The server refused, with this code word.
-    Refused(String),
-    /// There was no connection to the proxy.
-    NoConnection,
-    /// It broke, or no answer came.
-    Broken,
-}
-
-impl Outcome {
-    fn of(error: &ClientError) -> Self {
-        match error {
-            ClientError::Refused(text) => {
-                Self::Refused(text.split(' ').next().unwrap_or_default().to_owned())
-            }
-            ClientError::NotSent { .. } => Self::NoConnection,
-            ClientError::Unknown(_) => Self::Broken,
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Served => f.write_str("served"),
-            Self::Refused(code) => f.write_str(code),
-            Self::NoConnection => f.write_str("no connection"),
-            Self::Broken => f.write_str("broken"),
-        }
-    }
-}
-
-/// One session of a client: it connects through the proxy, asks whom it met, writes and reads.
-#[derive(Debug, Clone)]
-struct Session {
-    /// On the clock of all sessions.
-    began: Duration,
-    ended: Duration,
-    /// The run id of the server that it met; none if that did not say.
-    met: Option<String>,
-    outcome: Outcome,
-}
-
-/// What many sessions saw, by kind.
-struct Told {
-    /// How often each kind of error was seen, first and last time, from `began` on.
-    errors: BTreeMap<String, (usize, Duration, Duration)>,
-    longest: Duration,
-}
-
-impl Told {
-    fn of(sessions: &[Session], began: Duration) -> Self {
-        let mut errors: BTreeMap<String, (usize, Duration, Duration)> = BTreeMap::new();
-        let failed = sessions
-            .iter()
-            .filter(|session| session.outcome != Outcome::Served);
-        for session in failed {
-            let at = session.ended.saturating_sub(began);
-            let row = errors
-                .entry(session.outcome.to_string())
-                .or_insert((0, at, at));
-            row.0 += 1;
-            row.1 = row.1.min(at);
-            row.2 = row.2.max(at);
-        }
-        let ended = sessions.iter().map(|session| session.ended).max();
-        Self {
-            errors,
-            longest: longest_gap(sessions.iter(), began, ended.unwrap_or(began)),
-        }
-    }
-
-    fn measure(&self, trial: &Trial, when: &str) {
-        for (kind, (count, _, last)) in &self.errors {
-            trial.measure(format!("{when}: {kind}"), *count as f64, "sessions");
-            trial.measure(
-                format!("{when}: last {kind} after"),
-                last.as_secs_f64(),
-                "s",
-            );
-        }
-        let longest = self.longest.as_secs_f64();
-        trial.measure(format!("{when}: longest gap of all clients"), longest, "s");
-    }
-}
-
-impl fmt::Display for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (kind, (count, first, last)) in &self.errors {
-            let (first, last) = (first.as_secs_f64(), last.as_secs_f64());
-            write!(f, "{count} {kind} from {first:.2} s to {last:.2} s, ")?;
-        }
-        write!(f, "longest gap {:.2} s", self.longest.as_secs_f64())
-    }
-}
-
-/// Clients that make one session after the other.
-struct Sessions {
-    clock: Instant,
-    shared: Arc<Shared>,
-    clients: Vec<JoinHandle<()>>,
-}
-
-#[derive(Default)]
-struct Shared {
-    stopping: AtomicBool,
-    done: Mutex<Vec<Session>>,
-}
-
-impl Shared {
-    fn done(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
-        self.done.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Sessions {
-    async fn start(cluster: &Cluster) -> Result<Self> {
-        let proxy = cluster.proxy()?.handle();
-        // It does not restart here, so that its address stays.
-        let address = Server::endpoint(proxy.as_ref(), Port::Service).await?;
-        let clock = Instant::now();
-        let shared = Arc::new(Shared::default());
-        let clients = (0..CLIENTS).map(|client| {
-            let shared = Arc::clone(&shared);
-            tokio::spawn(async move {
-                while !shared.stopping.load(Ordering::SeqCst) {
-                    let began = clock.elapsed();
-                    let mut met = None;
-                    let outcome = match session(address, client, &mut met).await {
-                        Ok(()) => Outcome::Served,
-                        Err(error) => Outcome::of(&error),
-                    };
-                    let session = Session {
-                        began,
-                        ended: clock.elapsed(),
-                        met,
-                        outcome,
-                    };
-                    shared.done().push(session);
-                    sleep(PACE).await;
-                }
-            })
-        });
-        Ok(Self {
-            clock,
-            clients: clients.collect(),
-            shared,
-        })
-    }
-
-    fn now(&self) -> Duration {
-        self.clock.elapsed()
-    }
-
-    fn count(&self) -> usize {
-        self.shared.done().len()
-    }
-
-    /// Those that ended after the first `from` had.
-    fn since(&self, from: usize) -> Vec<Session> {
-        self.shared.done().iter().skip(from).cloned().collect()
-    }
-
-    /// Waits until so many sessions that begin from now on were served, with no other among them.
-    async fn in_a_row(&self, cluster: &Cluster, number: usize) -> Result<(), Unmet> {
-        let now = self.now();
-        let what = format!("{number} sessions in a row are served");
-        eventually(cluster, &what, DEADLINE, || async {
-            let done = self.shared.done();
-            let row = done
-                .iter()
-                .rev()
-                .take_while(|session| session.began >= now && session.outcome == Outcome::Served);
-            let row = row.count();
-            match (row >= number, done.last()) {
-                (true, _) => Ok(()),
-                (false, Some(last)) => Err(format!("{row} served, the last one {}", last.outcome)),
-                (false, None) => Err("none yet".to_owned()),
-            }
-        })
-        .await
-    }
-
-    /// Waits until a session is served by another server than this one.
-    async fn served_by_another(&self, cluster: &Cluster, run_id: &str) -> Result<(), Unmet> {
-        let now = self.now();
-        let what = format!("a session is served by {STRUCK}");
-        eventually(cluster, &what, DEADLINE, || async {
-            let done = self.shared.done();
-            let mut new = done.iter().filter(|session| session.began >= now);
-            let served = new.any(|session| {
-                session.outcome == Outcome::Served
-                    && session.met.as_deref().is_some_and(|met| met != run_id)
-            });
-            match served {
-                true => Ok(()),
-                false => Err(format!("all are served by {SURVIVOR}")),
-            }
-        })
-        .await
-    }
-
-    /// Ends the clients and gives all sessions, in the order of their ends.
-    async fn stop(mut self) -> Vec<Session> {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        for client in std::mem::take(&mut self.clients) {
-            // A client that panicked has recorded what it did until then.
-            let _ = client.await;
-        }
-        std::mem::take(&mut *self.shared.done())
-    }
-}
-
-impl Drop for Sessions {
-    fn drop(&mut self) {
-        for client in &self.clients {
-            client.abort();
-        }
-    }
-}
-
-/// One session; `met` is whom it met, as far as that is known.
-async fn session(
-    proxy: std::net::SocketAddr,
-    client: usize,
-    met: &mut Option<String>,
-) -> Result<(), ClientError> {
-    let mut connection = Client::connect(proxy, None, TIMEOUTS).await?;
-    let info: String = connection.query(cmd("INFO").arg("server")).await?;
-    *met = Info::parse(&info).run_id().map(str::to_owned);
-    let key = format!("health-checks:client:{client}");
-    connection
-        .query::<()>(cmd("SET").arg(&key).arg("written"))
-        .await?;
-    connection
-        .query::<Option<String>>(cmd("GET").arg(&key))
-        .await?;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn session(began: u64, ended: u64, outcome: Outcome) -> Session {
-        Session {
-            began: Duration::from_millis(began),
-            ended: Duration::from_millis(ended),
-            met: None,
-            outcome,
-        }
-    }
-
-    #[test]
-    fn what_clients_saw_is_told_by_kind() {
-        let sessions = [
-            session(100, 200, Outcome::Served),
-            session(200, 300, Outcome::Refused("LOADING".to_owned())),
-            session(300, 1300, Outcome::Broken),
-            session(1300, 1400, Outcome::Refused("LOADING".to_owned())),
-            session(1400, 1500, Outcome::Served),
-        ];
-        let told = Told::of(&sessions, Duration::from_millis(100));
-        assert_eq!(
-            told.to_string(),
-            "2 LOADING from 0.20 s to 1.30 s, 1 broken from 1.20 s to 1.20 s, longest gap 1.30 s"
-        );
-        let none = Told::of(&[], Duration::from_millis(100));
-        assert_eq!(none.to_string(), "longest gap 0.00 s");
-    }
-
-    #[test]
-    fn an_error_is_told_by_what_is_known_of_it() {
-        let refused = ClientError::Refused("LOADING KeyDB is loading".to_owned());
-        assert_eq!(Outcome::of(&refused).to_string(), "LOADING");
-        let broken = ClientError::Unknown("broken pipe".to_owned());
-        assert_eq!(Outcome::of(&broken), Outcome::Broken);
-    }
 }

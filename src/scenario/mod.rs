@@ -106,6 +106,9 @@ impl std::fmt::Debug for Scenario {
     }
 }
 
+/// What a fault between the primaries sees to.
+const PARTED: &str = "neither primary hears the other";
+
 /// The guide's cluster: what most scenarios run on.
 fn reference(_variant: &str) -> Result<Topology, TopologyError> {
     Topology::active_active().replicas(3).build()

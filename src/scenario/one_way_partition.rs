@@ -7,14 +7,14 @@ use tokio::time::Instant;
 
 use super::Scenario;
 use crate::cluster::{Node, Order};
-use crate::fault::{Cut, Fault, Inflicted, Link, OneWay};
+use crate::fault::{Cut, Fault, Link, OneWay};
 use crate::model::Class;
-use crate::property::{agreement, relink, resync};
+use crate::property::{agreement, resync};
 use crate::relay::Direction;
 use crate::topology::{Topology, TopologyError};
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
-use crate::workload::kind::{self, Kind};
+use crate::workload::kind::{self, GONE, Kind};
 use crate::workload::write_bulk;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -61,7 +61,7 @@ const MUTE: usize = 0;
 const DEAF: usize = 1;
 
 const KINDS: &[Kind] = &[
-    kind(
+    Kind::new(
         "mute-then-deaf",
         &["SET", "m"],
         &[(MUTE, &["SET", "old"]), (DEAF, &["SET", "new"])],
@@ -69,7 +69,7 @@ const KINDS: &[Kind] = &[
         &[&["new"]],
         NEWEST,
     ),
-    kind(
+    Kind::new(
         "deaf-then-mute",
         &["SET", "m"],
         &[(DEAF, &["SET", "old"]), (MUTE, &["SET", "new"])],
@@ -77,31 +77,31 @@ const KINDS: &[Kind] = &[
         &[&["new"]],
         NEWEST,
     ),
-    kind(
+    Kind::new(
         "deleted-by-mute",
         &["SET", "m"],
         &[(MUTE, &["DEL"])],
         &["GET"],
-        &[&[]],
+        GONE,
         DELETED,
     ),
-    kind(
+    Kind::new(
         "deleted-by-deaf",
         &["SET", "m"],
         &[(DEAF, &["DEL"])],
         &["GET"],
-        &[&[]],
+        GONE,
         DELETED,
     ),
-    kind(
+    Kind::new(
         "set-and-deleted",
         &["SET", "m"],
         &[(MUTE, &["SET", "x"]), (MUTE, &["DEL"])],
         &["GET"],
-        &[&[]],
+        GONE,
         DELETED,
     ),
-    kind(
+    Kind::new(
         "member-removed",
         &["SADD", "m", "n"],
         &[(MUTE, &["SREM", "m"])],
@@ -109,7 +109,7 @@ const KINDS: &[Kind] = &[
         &[&["n"]],
         DELETED,
     ),
-    kind(
+    Kind::new(
         "set",
         &["SADD", "m"],
         &[(MUTE, &["SADD", "a"]), (DEAF, &["SADD", "b"])],
@@ -117,7 +117,7 @@ const KINDS: &[Kind] = &[
         &[&["a", "b", "m"]],
         ADDED,
     ),
-    kind(
+    Kind::new(
         "counter",
         &["SET", "10"],
         &[(MUTE, &["INCRBY", "1"]), (DEAF, &["INCRBY", "2"])],
@@ -126,24 +126,6 @@ const KINDS: &[Kind] = &[
         ADDED,
     ),
 ];
-
-const fn kind(
-    name: &'static str,
-    before: &'static [&'static str],
-    changes: &'static [(usize, &'static [&'static str])],
-    read: &'static [&'static str],
-    right: &'static [&'static [&'static str]],
-    check: &'static str,
-) -> Kind {
-    Kind {
-        name,
-        before,
-        changes,
-        read,
-        right,
-        check,
-    }
-}
 
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
@@ -162,13 +144,9 @@ async fn run(trial: &Trial) -> Result<()> {
         true => Arc::new(link.struck_by(OneWay(Direction::TowardsDownstream))),
         false => Arc::new(link.struck_by(Cut)),
     };
-    let fault = match Inflicted::on(cluster, fault).await {
-        Ok(fault) => fault,
-        Err(toothless) => {
-            let promise = "one primary does not hear the other";
-            trial.inconclusive("fault", promise, toothless.to_string());
-            return Ok(());
-        }
+    let promise = "one primary does not hear the other";
+    let Some(fault) = trial.inflict(fault, promise).await else {
+        return Ok(());
     };
     kind::change([mute, deaf], KINDS).await?;
     if trial.variant().starts_with("full") {
@@ -180,17 +158,9 @@ async fn run(trial: &Trial) -> Result<()> {
     }
     let began = Instant::now();
     fault.recover(cluster).await?;
-    let promise = "every link is up again";
-    if relink::check(trial, "resyncs", promise, began)
-        .await
-        .is_none()
-    {
+    if !resync::check(trial, began, &before).await? {
         return Ok(());
     }
-    let resyncs = resync::since(cluster, &before).await?;
-    trial.measure("full resyncs", resyncs.full as f64, "resyncs");
-    trial.measure("partial resyncs", resyncs.partial as f64, "resyncs");
-    trial.headline(resyncs.to_string());
     agreement::check(trial, "agreement", 0).await;
     let promises = [
         (NEWEST, "the newest write of a key wins"),

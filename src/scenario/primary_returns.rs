@@ -95,8 +95,7 @@ async fn run(trial: &Trial) -> Result<()> {
         return Ok(());
     };
     let resyncs = resync::since(cluster, &before).await?;
-    trial.measure("full resyncs", resyncs.full as f64, "resyncs");
-    trial.measure("partial resyncs", resyncs.partial as f64, "resyncs");
+    resyncs.measure(trial);
     trial.measure("resync traffic", resyncs.bytes as f64, "bytes");
     trial.headline(format!(
         "links up after {:.2} s, {resyncs}",

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use anyhow::Result;
 use tokio::time::Instant;
 
-use super::Scenario;
+use super::{PARTED, Scenario};
 use crate::cluster::{Cluster, Node, Order};
-use crate::fault::{Cut, Inflicted, Link, Together};
+use crate::fault::{Cut, Together};
 use crate::model::Class;
-use crate::property::{agreement, relink, resync};
+use crate::property::{agreement, resync};
 use crate::topology::{Persistence, Topology, TopologyError};
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
-use crate::workload::kind::{self, Kind};
+use crate::workload::kind::{self, GONE, Kind};
 use crate::workload::write_bulk;
 
 pub(super) const SCENARIO: Scenario = Scenario {
@@ -50,129 +50,115 @@ const SHORT: &str = "200";
 
 /// Changed on primary2 only: what both variants have.
 const ON_TWO: &[Kind] = &[
-    kind("deleted", &["SET", "x"], &[(1, &["DEL"])], &["GET"], KEYS),
-    kind(
+    Kind::new(
+        "deleted",
+        &["SET", "x"],
+        &[(1, &["DEL"])],
+        &["GET"],
+        GONE,
+        KEYS,
+    ),
+    Kind::new(
         "unlinked",
         &["SET", "x"],
         &[(1, &["UNLINK"])],
         &["GET"],
+        GONE,
         KEYS,
     ),
-    kind(
+    Kind::new(
         "popped",
         &["RPUSH", "m"],
         &[(1, &["LPOP"])],
         &["LRANGE", "0", "-1"],
+        GONE,
         KEYS,
     ),
-    kind(
+    Kind::new(
         "last-field",
         &["HSET", "f", "m"],
         &[(1, &["HDEL", "f"])],
         &["HVALS"],
+        GONE,
         KEYS,
     ),
-    kind(
+    Kind::new(
         "written-and-deleted",
         &["SET", "x"],
         &[(1, &["SET", "y"]), (1, &["DEL"])],
         &["GET"],
+        GONE,
         KEYS,
     ),
-    Kind {
-        right: &[&["n"]],
-        ..kind(
-            "member",
-            &["SADD", "m", "n"],
-            &[(1, &["SREM", "m"])],
-            &["SMEMBERS"],
-            MEMBERS,
-        )
-    },
-    Kind {
-        right: &[&["n"]],
-        ..kind(
-            "field",
-            &["HSET", "f", "m", "g", "n"],
-            &[(1, &["HDEL", "f"])],
-            &["HVALS"],
-            MEMBERS,
-        )
-    },
-    Kind {
-        right: &[&["n"]],
-        ..kind(
-            "element",
-            &["RPUSH", "m", "n"],
-            &[(1, &["LPOP"])],
-            &["LRANGE", "0", "-1"],
-            MEMBERS,
-        )
-    },
-    Kind {
-        right: &[&["n"]],
-        ..kind(
-            "scored",
-            &["ZADD", "1", "m", "2", "n"],
-            &[(1, &["ZREM", "m"])],
-            &["ZRANGE", "0", "-1"],
-            MEMBERS,
-        )
-    },
-    kind(
+    Kind::new(
+        "member",
+        &["SADD", "m", "n"],
+        &[(1, &["SREM", "m"])],
+        &["SMEMBERS"],
+        &[&["n"]],
+        MEMBERS,
+    ),
+    Kind::new(
+        "field",
+        &["HSET", "f", "m", "g", "n"],
+        &[(1, &["HDEL", "f"])],
+        &["HVALS"],
+        &[&["n"]],
+        MEMBERS,
+    ),
+    Kind::new(
+        "element",
+        &["RPUSH", "m", "n"],
+        &[(1, &["LPOP"])],
+        &["LRANGE", "0", "-1"],
+        &[&["n"]],
+        MEMBERS,
+    ),
+    Kind::new(
+        "scored",
+        &["ZADD", "1", "m", "2", "n"],
+        &[(1, &["ZREM", "m"])],
+        &["ZRANGE", "0", "-1"],
+        &[&["n"]],
+        MEMBERS,
+    ),
+    Kind::new(
         "expired",
         &["SET", "x"],
         &[(1, &["PEXPIRE", SHORT])],
         &["GET"],
+        GONE,
         EXPIRED,
     ),
 ];
 
 /// Changed on primary1.
 const ON_ONE: &[Kind] = &[
-    kind(
+    Kind::new(
         "deleted-on-1",
         &["SET", "x"],
         &[(0, &["DEL"])],
         &["GET"],
+        GONE,
         KEYS,
     ),
-    Kind {
-        right: &[&["n"]],
-        ..kind(
-            "member-on-1",
-            &["SADD", "m", "n"],
-            &[(0, &["SREM", "m"])],
-            &["SMEMBERS"],
-            MEMBERS,
-        )
-    },
-    kind(
+    Kind::new(
+        "member-on-1",
+        &["SADD", "m", "n"],
+        &[(0, &["SREM", "m"])],
+        &["SMEMBERS"],
+        &[&["n"]],
+        MEMBERS,
+    ),
+    Kind::new(
         "expired-on-1",
         &["SET", "x"],
         &[(0, &["PEXPIRE", SHORT])],
         &["GET"],
+        GONE,
         EXPIRED,
     ),
 ];
-
-/// A kind of keys that are gone in the end.
-const fn kind(
-    name: &'static str,
-    before: &'static [&'static str],
-    changes: &'static [(usize, &'static [&'static str])],
-    read: &'static [&'static str],
-    check: &'static str,
-) -> Kind {
-    Kind {
-        name,
-        before,
-        changes,
-        read,
-        right: &[&[]],
-        check,
-    }
-}
 
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
@@ -195,18 +181,9 @@ async fn run(trial: &Trial) -> Result<()> {
         one.start().await?;
         began
     } else {
-        let cut = |from, to| Arc::new(Link::new(from, to).struck_by(Cut)) as _;
-        let both = Together(vec![
-            cut("primary1", "primary2"),
-            cut("primary2", "primary1"),
-        ]);
-        let fault = match Inflicted::on(cluster, Arc::new(both)).await {
-            Ok(fault) => fault,
-            Err(toothless) => {
-                let promise = "neither primary hears the other";
-                trial.inconclusive("fault", promise, toothless.to_string());
-                return Ok(());
-            }
+        let cut = Arc::new(Together::between("primary1", "primary2", || Cut));
+        let Some(cut) = trial.inflict(cut, PARTED).await else {
+            return Ok(());
         };
         remove(cluster, [one, two], kinds).await?;
         if trial.variant() == "cut-full" {
@@ -214,20 +191,12 @@ async fn run(trial: &Trial) -> Result<()> {
             write_bulk(&mut two.client().await?, "two").await?;
         }
         let began = Instant::now();
-        fault.recover(cluster).await?;
+        cut.recover(cluster).await?;
         began
     };
-    let promise = "every link is up again";
-    if relink::check(trial, "resyncs", promise, began)
-        .await
-        .is_none()
-    {
+    if !resync::check(trial, began, &before).await? {
         return Ok(());
     }
-    let resyncs = resync::since(cluster, &before).await?;
-    trial.measure("full resyncs", resyncs.full as f64, "resyncs");
-    trial.measure("partial resyncs", resyncs.partial as f64, "resyncs");
-    trial.headline(resyncs.to_string());
     agreement::check(trial, "agreement", 0).await;
     let promises = [
         (KEYS, "a key that was deleted stays deleted"),

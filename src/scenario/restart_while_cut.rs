@@ -5,11 +5,11 @@ use std::sync::Arc;
 use anyhow::Result;
 use tokio::time::Instant;
 
-use super::Scenario;
-use crate::cluster::{Node, Order};
-use crate::fault::{Cut, Inflicted, Link, Together};
+use super::{PARTED, Scenario};
+use crate::cluster::{Node, Order, ready};
+use crate::fault::{Cut, Together};
 use crate::model::Class;
-use crate::property::{agreement, relink, resync};
+use crate::property::{agreement, resync};
 use crate::topology::{Persistence, Topology, TopologyError};
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
@@ -44,41 +44,36 @@ fn topology(variant: &str) -> Result<Topology, TopologyError> {
 
 const NEWEST: &str = "newest-wins";
 
+/// Written by primary2 first; by primary1, which restarts, then.
 const KINDS: &[Kind] = &[
-    kind(
+    Kind::new(
         "string",
+        &["SET", "m"],
         &[(1, &["SET", "old"]), (0, &["SET", "new"])],
+        &["GET"],
         &[&["new"]],
+        NEWEST,
     ),
-    kind(
+    Kind::new(
         "small",
+        &["SET", "m"],
         &[(1, &["SET", "1"]), (0, &["SET", "2"])],
+        &["GET"],
         &[&["2"]],
+        NEWEST,
     ),
-    kind(
+    Kind::new(
         "big",
+        &["SET", "m"],
         &[
             (1, &["SET", "1000000000001"]),
             (0, &["SET", "1000000000002"]),
         ],
+        &["GET"],
         &[&["1000000000002"]],
+        NEWEST,
     ),
 ];
-
-const fn kind(
-    name: &'static str,
-    changes: &'static [(usize, &'static [&'static str])],
-    right: &'static [&'static [&'static str]],
-) -> Kind {
-    Kind {
-        name,
-        before: &["SET", "m"],
-        changes,
-        read: &["GET"],
-        right,
-        check: NEWEST,
-    }
-}
 
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
@@ -86,18 +81,9 @@ async fn run(trial: &Trial) -> Result<()> {
     kind::write(one, KINDS).await?;
     agreement::reached(cluster).await?;
 
-    let cut = |from, to| Arc::new(Link::new(from, to).struck_by(Cut)) as _;
-    let both = Together(vec![
-        cut("primary1", "primary2"),
-        cut("primary2", "primary1"),
-    ]);
-    let fault = match Inflicted::on(cluster, Arc::new(both)).await {
-        Ok(fault) => fault,
-        Err(toothless) => {
-            let promise = "neither primary hears the other";
-            trial.inconclusive("fault", promise, toothless.to_string());
-            return Ok(());
-        }
+    let cut = Arc::new(Together::between("primary1", "primary2", || Cut));
+    let Some(cut) = trial.inflict(cut, PARTED).await else {
+        return Ok(());
     };
     kind::change([one, two], KINDS).await?;
     if trial.variant() == "full" {
@@ -105,28 +91,17 @@ async fn run(trial: &Trial) -> Result<()> {
         write_bulk(&mut two.client().await?, "two").await?;
     }
     one.restart().await?;
-    eventually(cluster, "primary1 serves", DEADLINE, || async {
-        let served = kind::wrong_on(one, &KINDS[0]).await;
-        served.map(drop).map_err(|error| error.to_string())
-    })
-    .await?;
+    let serves = eventually(cluster, "primary1 serves", DEADLINE, || ready::serves(one));
+    serves.await?;
     let promise = "a primary that ends cleanly has what it wrote when it returns";
     trial.check("kept-over-restart", promise, has_newest(one).await);
 
     let before = resync::before(cluster).await?;
     let began = Instant::now();
-    fault.recover(cluster).await?;
-    let promise = "every link is up again";
-    if relink::check(trial, "resyncs", promise, began)
-        .await
-        .is_none()
-    {
+    cut.recover(cluster).await?;
+    if !resync::check(trial, began, &before).await? {
         return Ok(());
     }
-    let resyncs = resync::since(cluster, &before).await?;
-    trial.measure("full resyncs", resyncs.full as f64, "resyncs");
-    trial.measure("partial resyncs", resyncs.partial as f64, "resyncs");
-    trial.headline(resyncs.to_string());
     agreement::check(trial, "agreement", 0).await;
     let promises = [(NEWEST, "the newest write of a key wins")];
     kind::check(trial, KINDS, &promises).await?;

@@ -10,9 +10,9 @@ use redis::cmd;
 use tokio::time::Instant;
 
 use super::Scenario;
-use crate::cluster::{Client, Node, Order};
+use crate::cluster::{Client, Node, Order, ready};
 use crate::model::Class;
-use crate::property::{agreement, relink, resync};
+use crate::property::{agreement, resync};
 use crate::topology::{Topology, TopologyError};
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
@@ -75,7 +75,9 @@ async fn run(trial: &Trial) -> Result<()> {
     let connections = relay.connections().made;
     let began = Instant::now();
     one.start().await?;
-    let synced = eventually(cluster, "primary1 has synced", DEADLINE, || has_synced(one));
+    let synced = eventually(cluster, "primary1 has synced", DEADLINE, || {
+        ready::linked(cluster, one)
+    });
     synced.await?;
     let value = match trial.variant() {
         "unequal-size" => "xx",
@@ -100,17 +102,9 @@ async fn run(trial: &Trial) -> Result<()> {
     trial.measure("offset after the return", returned as f64, "bytes");
     trial.measure("offset once written on", written as f64, "bytes");
 
-    let promise = "every link is up again";
-    if relink::check(trial, "resyncs", promise, began)
-        .await
-        .is_none()
-    {
+    if !resync::check(trial, began, &before).await? {
         return Ok(());
     }
-    let resyncs = resync::since(cluster, &before).await?;
-    trial.measure("full resyncs", resyncs.full as f64, "resyncs");
-    trial.measure("partial resyncs", resyncs.partial as f64, "resyncs");
-    trial.headline(resyncs.to_string());
     agreement::check(trial, "agreement", (OLD + NEW) as u64).await;
     let promise = "what both primaries had before the kill both have afterwards";
     trial.check(
@@ -131,17 +125,6 @@ async fn run(trial: &Trial) -> Result<()> {
 async fn offset(node: &Node) -> Result<i64> {
     let offset = node.info().await?.replication().master_repl_offset;
     Ok(offset.unwrap_or(0))
-}
-
-async fn has_synced(node: &Node) -> Result<(), String> {
-    let info = node.glance().await.map_err(|error| error.to_string())?;
-    let masters = info.replication().masters;
-    let synced =
-        |master: &crate::cluster::info::MasterLink| master.link_up && !master.sync_in_progress;
-    match info.loading() == Some(false) && masters.iter().all(synced) {
-        true => Ok(()),
-        false => Err("its link is not up".to_owned()),
-    }
 }
 
 /// Writes keys of equal size one after the other, each until it is acknowledged.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use super::{Need, Scenario};
+use super::{Need, PARTED, Scenario};
 use crate::cluster::Order;
-use crate::fault::{BlackHole, Cut, Fault, Inflicted, Link, Together};
+use crate::fault::{BlackHole, Cut, Together};
 use crate::property::agreement;
 use crate::topology::{Topology, TopologyError};
 use crate::trial::Trial;
@@ -33,59 +33,43 @@ fn topology(_variant: &str) -> Result<Topology, TopologyError> {
 
 const SURVIVE: &str = "entries-survive";
 
+const BEFORE: &[&str] = &["XADD", "*", "f", "m"];
+const A: &[&str] = &["XADD", "*", "f", "a"];
+const B: &[&str] = &["XADD", "*", "f", "b"];
+const READ: &[&str] = &["XRANGE", "-", "+"];
+
 const KINDS: &[Kind] = &[
-    kind(
+    Kind::new(
         "crossing",
-        &[(0, &["XADD", "*", "f", "a"]), (1, &["XADD", "*", "f", "b"])],
+        BEFORE,
+        &[(0, A), (1, B)],
+        READ,
         &[&["m", "a", "b"]],
+        SURVIVE,
     ),
-    kind(
+    Kind::new(
         "crossing-back",
-        &[(1, &["XADD", "*", "f", "a"]), (0, &["XADD", "*", "f", "b"])],
+        BEFORE,
+        &[(1, A), (0, B)],
+        READ,
         &[&["m", "a", "b"]],
+        SURVIVE,
     ),
     // The control: nothing crosses it.
-    kind("alone", &[(0, &["XADD", "*", "f", "a"])], &[&["m", "a"]]),
+    Kind::new("alone", BEFORE, &[(0, A)], READ, &[&["m", "a"]], SURVIVE),
 ];
-
-const fn kind(
-    name: &'static str,
-    changes: &'static [(usize, &'static [&'static str])],
-    right: &'static [&'static [&'static str]],
-) -> Kind {
-    Kind {
-        name,
-        before: &["XADD", "*", "f", "m"],
-        changes,
-        read: &["XRANGE", "-", "+"],
-        right,
-        check: SURVIVE,
-    }
-}
 
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let (one, two) = (cluster.node("primary1")?, cluster.node("primary2")?);
     kind::write(one, KINDS).await?;
     agreement::reached(cluster).await?;
-    let strike = |from: &str, to: &str| -> Arc<dyn Fault> {
-        let link = Link::new(from, to);
-        match trial.variant() {
-            "cut" => Arc::new(link.struck_by(Cut)),
-            _ => Arc::new(link.struck_by(BlackHole)),
-        }
+    let between = match trial.variant() {
+        "cut" => Together::between("primary1", "primary2", || Cut),
+        _ => Together::between("primary1", "primary2", || BlackHole),
     };
-    let both = Together(vec![
-        strike("primary1", "primary2"),
-        strike("primary2", "primary1"),
-    ]);
-    let fault = match Inflicted::on(cluster, Arc::new(both)).await {
-        Ok(fault) => fault,
-        Err(toothless) => {
-            let promise = "neither primary hears the other";
-            trial.inconclusive("fault", promise, toothless.to_string());
-            return Ok(());
-        }
+    let Some(fault) = trial.inflict(Arc::new(between), PARTED).await else {
+        return Ok(());
     };
     kind::change([one, two], KINDS).await?;
     fault.recover(cluster).await?;

@@ -5,7 +5,7 @@ use redis::cmd;
 use tokio::time::Instant;
 
 use super::Scenario;
-use crate::cluster::{Client, Node, Order, ready};
+use crate::cluster::{Client, Order, ready};
 use crate::model::Class;
 use crate::property::{agreement, relink};
 use crate::topology::{Persistence, Topology, TopologyError};
@@ -65,7 +65,7 @@ async fn run(trial: &Trial) -> Result<()> {
     serves_stale(trial).await?;
     primary1.start().await?;
     let answers = eventually(cluster, "primary1 serves reads alone", DEADLINE, || {
-        serves(primary1)
+        ready::serves(primary1)
     });
     answers.await?;
     alone(trial, &mut primary1.client().await?).await?;
@@ -96,16 +96,6 @@ async fn change(client: &mut Client) -> Result<()> {
     }
     client.pipeline::<()>(&pipe).await?;
     Ok(())
-}
-
-async fn serves(node: &Node) -> Result<(), String> {
-    let said = |error: crate::cluster::ClientError| error.to_string();
-    let mut client = node.client().await.map_err(said)?;
-    client
-        .query::<Option<String>>(cmd("GET").arg("one:string:0"))
-        .await
-        .map(drop)
-        .map_err(said)
 }
 
 /// A replica goes on serving reads while it has nobody to follow.

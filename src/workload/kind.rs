@@ -27,13 +27,42 @@ pub struct Kind {
     pub changes: &'static [(usize, &'static [&'static str])],
     /// What reads it.
     pub read: &'static [&'static str],
-    /// Any of these; sorted where the type has no order, nothing for a key that is gone.
+    /// Any of these; sorted where the type has no order, [`GONE`] for a key that is gone.
     pub right: &'static [&'static [&'static str]],
     /// The check that it belongs to.
     pub check: &'static str,
 }
 
+/// What is right of a key that is gone.
+pub const GONE: &[&[&str]] = &[&[]];
+
 impl Kind {
+    /// A kind; the parameters are its fields, in their order.
+    pub const fn new(
+        name: &'static str,
+        before: &'static [&'static str],
+        changes: &'static [(usize, &'static [&'static str])],
+        read: &'static [&'static str],
+        right: &'static [&'static [&'static str]],
+        check: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            before,
+            changes,
+            read,
+            right,
+            check,
+        }
+    }
+
+    /// One command for each key.
+    pub fn commands(&self, words: &[&str]) -> redis::Pipeline {
+        let mut pipe = redis::pipe();
+        self.add_to(&mut pipe, words);
+        pipe
+    }
+
     fn key(&self, number: usize) -> String {
         format!("{}:{number}", self.name)
     }

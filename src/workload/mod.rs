@@ -2,6 +2,7 @@
 
 mod data;
 pub mod kind;
+pub mod sessions;
 pub mod traffic;
 mod write_stream;
 

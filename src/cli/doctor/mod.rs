@@ -6,6 +6,7 @@ mod row;
 
 use anyhow::Result;
 use clap::Args;
+use keydb_harness::console;
 use keydb_harness::lab::{Outlook, outlook};
 use keydb_harness::testbed::TestbedKind;
 use keydb_harness::verdict::exit;
@@ -27,13 +28,16 @@ pub(super) async fn doctor(args: DoctorArgs) -> Result<u8> {
     rows.push(state);
     rows.extend(machine::system());
     rows.push(machine::leftovers().await);
-    print!("{}", table(&rows));
+    console::text(table(&rows));
 
     let settings = args.lab.settings();
     let outlooks = outlook(&settings).await;
-    println!("\n`check` with --testbed {}:", settings.testbed);
+    console::line(format_args!(
+        "\n`check` with --testbed {}:",
+        settings.testbed
+    ));
     for line in conclusion(&outlooks) {
-        println!("  {line}");
+        console::line(format_args!("  {line}"));
     }
     let could_run = outlooks
         .iter()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use keydb_harness::console;
 use keydb_harness::run::dead_runs;
 use keydb_harness::verdict::exit;
 use rustix::io::Errno;
@@ -14,9 +15,9 @@ use super::up::REMOVAL;
 
 pub(in crate::cli) async fn down() -> Result<u8> {
     let Some(record) = Record::find()? else {
-        println!("nothing is up");
+        console::line("nothing is up");
         if !dead_runs().is_empty() {
-            println!("dead runs left something: remove it with `keydb-harness clean`");
+            console::line("dead runs left something: remove it with `keydb-harness clean`");
         }
         return Ok(exit::AS_EXPECTED);
     };
@@ -40,8 +41,11 @@ pub(in crate::cli) async fn down() -> Result<u8> {
         sleep(Duration::from_millis(20)).await;
     }
     match &record.cluster {
-        Some(cluster) => println!("removed the cluster of {} servers", cluster.servers.len()),
-        None => println!("removed the cluster that was being started"),
+        Some(cluster) => console::line(format_args!(
+            "removed the cluster of {} servers",
+            cluster.servers.len()
+        )),
+        None => console::line("removed the cluster that was being started"),
     }
     Ok(exit::AS_EXPECTED)
 }

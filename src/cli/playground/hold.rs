@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use keydb_harness::cluster::{Cluster, Order};
+use keydb_harness::console;
 use keydb_harness::lab::Lab;
 use keydb_harness::run::Run;
 use keydb_harness::settings::{Settings, TestbedChoice};
@@ -83,7 +84,7 @@ async fn keep(args: &UpArgs) -> Result<Infallible> {
         // On Docker a free port is another one after each start.
         match describe(&cluster, &lab, &run).await {
             Ok(held) => record.cluster = Some(held),
-            Err(error) => eprintln!("the record stays as it was: {error:#}"),
+            Err(error) => console::problem(format_args!("the record stays as it was: {error:#}")),
         }
         record.write(&run)?;
     }
@@ -125,7 +126,7 @@ async fn start_again(cluster: &Cluster) {
 
 fn note(name: &str, started: Result<(), EnvironmentError>) {
     if let Err(error) = started {
-        eprintln!("{name} is not started: {error}");
+        console::problem(format_args!("{name} is not started: {error}"));
     }
 }
 

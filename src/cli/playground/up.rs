@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use keydb_harness::console;
 use keydb_harness::testbed::EnvironmentError;
 use keydb_harness::topology::Topology;
 use keydb_harness::verdict::exit;
@@ -26,13 +27,13 @@ pub(super) const REMOVAL: Duration = Duration::from_secs(90);
 
 pub(in crate::cli) async fn up(args: UpArgs) -> Result<u8> {
     if let Some(record) = Record::find()? {
-        eprintln!(
-            "keydb-harness: a cluster is already up, and there can be one only: remove it with `keydb-harness down`"
+        console::problem(
+            "keydb-harness: a cluster is already up, and there can be one only: remove it with `keydb-harness down`",
         );
         if let Some(cluster) = &record.cluster {
-            println!("{}", cluster.lab);
+            console::line(&cluster.lab);
         }
-        print!("{}", show::text(&record));
+        console::text(show::text(&record));
         return Ok(exit::ENVIRONMENT);
     }
     let topology = args
@@ -49,7 +50,7 @@ pub(in crate::cli) async fn up(args: UpArgs) -> Result<u8> {
     tokio::select! {
         code = follow(&mut reports, &mut holder) => code,
         number = signals.first() => {
-            eprintln!("keydb-harness: signal {number}: removing what this run started");
+            console::problem(format_args!("keydb-harness: signal {number}: removing what this run started"));
             end(&mut holder).await?;
             Ok(128 + number)
         }
@@ -106,17 +107,20 @@ async fn follow(reports: &mut Lines<BufReader<ChildStdout>>, holder: &mut Child)
         };
         match serde_json::from_str(&line).context("the holder does not speak clearly")? {
             Report::Step(next) => {
-                eprintln!("waiting for {next}");
+                console::problem(format_args!("waiting for {next}"));
                 step = next;
             }
-            Report::Lab(line) => println!("{line}"),
+            Report::Lab(line) => console::line(line),
             Report::Up(record) => {
-                println!("up after {:.1} s", began.elapsed().as_secs_f64());
-                print!("{}", show::text(&record));
+                console::line(format_args!(
+                    "up after {:.1} s",
+                    began.elapsed().as_secs_f64()
+                ));
+                console::text(show::text(&record));
                 return Ok(exit::AS_EXPECTED);
             }
             Report::Failed { sentence, code } => {
-                eprintln!("keydb-harness: {sentence}");
+                console::problem(format_args!("keydb-harness: {sentence}"));
                 holder.wait().await?;
                 return Ok(code);
             }

@@ -11,7 +11,8 @@
 //! read of all, so *never read* only says that no client saw it.
 
 use super::breach::Breaches;
-use super::index::{Effect, Index, Kind, Standing, effect};
+use super::effect::{Effect, effect};
+use super::index::{Index, Kind, Standing};
 use super::input::Case;
 use super::judgement::{Gathered, Judgement, measure, times};
 use super::register::{self, Bound, End, Explained};

@@ -5,8 +5,9 @@
 //! undoes every delete (F5), an append-only file brings back what the peer deleted (F4).
 
 use super::breach::Breaches;
+use super::effect::{Effect, effect};
 use super::elements;
-use super::index::{Effect, Index, Kind, Standing, effect};
+use super::index::{Index, Kind, Standing};
 use super::input::Case;
 use super::judgement::{Gathered, Judgement};
 use super::register::shown;

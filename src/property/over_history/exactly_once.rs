@@ -10,8 +10,9 @@
 //! one node acknowledged keep their order. That none is lost is `acknowledged` too.
 
 use super::breach::Breaches;
+use super::effect::{Effect, effect};
 use super::elements;
-use super::index::{Effect, Index, Kind, Standing, effect};
+use super::index::{Index, Kind, Standing};
 use super::input::Case;
 use super::judgement::{Gathered, Judgement};
 use super::register::shown;

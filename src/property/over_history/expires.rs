@@ -13,7 +13,8 @@
 //! surely had reached a node, and only what is surely over everywhere, is held against a read.
 
 use super::breach::Breaches;
-use super::index::{Effect, Standing, effect};
+use super::effect::{Effect, effect};
+use super::index::Standing;
 use super::input::Case;
 use super::judgement::{Gathered, Judgement};
 use super::lives;

@@ -1,10 +1,10 @@
 //! A history by key and by value, made in one pass over operations and finals each.
 
-use crate::history::{Action, Content, Fate, Held, History, Name, Operation, Reply, Token};
+use crate::history::{Action, Content, Fate, Held, History, Name, Operation, Token};
 
+use super::effect::{brings, touched};
 use super::input::Input;
-
-const NONE: u32 = u32::MAX;
+use super::lookup::{ByName, NONE, Writers};
 
 /// What is known of an operation's effect, the loss table considered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,58 +44,6 @@ pub enum Kind {
     Mixed,
 }
 
-/// What an operation does to a key, if it is done. Deletions that found nothing do nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
-    /// Set, with milliseconds to live.
-    Set(Token, Option<u32>),
-    Delete,
-    Expire(u32),
-    Increment(i32),
-    /// One more element: of a text, a list, a set, a stream.
-    Add(Token),
-    /// One element less.
-    Remove(Token),
-    Field(u16, Token),
-    Score(i32, Token),
-    /// Nothing is changed.
-    Read,
-}
-
-/// What an operation does.
-pub(super) fn effect(operation: &Operation) -> Effect {
-    let found_nothing = matches!(
-        operation.outcome,
-        crate::history::Outcome::Ok(Reply::Number(0))
-    );
-    match operation.action {
-        Action::Delete | Action::Expire(_) | Action::Remove(_) if found_nothing => Effect::Read,
-        Action::Set(token) | Action::SetAll(_, token) | Action::ScriptSetAll(_, token) => {
-            Effect::Set(token, None)
-        }
-        Action::SetFor(token, ttl) => Effect::Set(token, Some(ttl)),
-        Action::Delete => Effect::Delete,
-        Action::Expire(ttl) => Effect::Expire(ttl),
-        Action::Increment(by) => Effect::Increment(by),
-        Action::Append(token) | Action::Push(token) | Action::Add(token) | Action::Log(token) => {
-            Effect::Add(token)
-        }
-        Action::Remove(token) => Effect::Remove(token),
-        Action::PutField(field, token) => Effect::Field(field, token),
-        Action::Score(score, token) => Effect::Score(score, token),
-        Action::Get
-        | Action::List
-        | Action::Members
-        | Action::Fields
-        | Action::Ranking
-        | Action::Entries
-        | Action::GetAll(_)
-        | Action::Publish(_)
-        | Action::Subscribe
-        | Action::Hear => Effect::Read,
-    }
-}
-
 fn kind(action: &Action) -> Kind {
     match action {
         Action::Set(_) | Action::SetFor(..) | Action::SetAll(..) | Action::ScriptSetAll(..) => {
@@ -121,42 +69,6 @@ fn kind(action: &Action) -> Kind {
         | Action::Subscribe
         | Action::Hear => Kind::Unwritten,
     }
-}
-
-/// The value that an operation brings into the world.
-pub(super) fn brings(action: &Action) -> Option<Token> {
-    match action {
-        Action::Set(token)
-        | Action::SetFor(token, _)
-        | Action::SetAll(_, token)
-        | Action::ScriptSetAll(_, token)
-        | Action::Append(token)
-        | Action::Push(token)
-        | Action::Add(token)
-        | Action::PutField(_, token)
-        | Action::Score(_, token)
-        | Action::Log(token) => Some(*token),
-        _ => None,
-    }
-}
-
-/// Whether the key of such an operation is no key, but a channel or a pattern of some.
-pub(super) fn of_a_channel(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Publish(_) | Action::Subscribe | Action::Hear
-    )
-}
-
-/// The keys that an operation touches; channels are none.
-pub(super) fn touched(operation: &Operation) -> impl Iterator<Item = Name> + '_ {
-    let others: &[Name] = match &operation.action {
-        Action::SetAll(keys, _) | Action::ScriptSetAll(keys, _) | Action::GetAll(keys) => keys,
-        _ => &[],
-    };
-    let own = (!of_a_channel(&operation.action)).then_some(operation.key);
-    let others = others.iter().copied().filter(move |key| Some(*key) != own);
-    own.into_iter().chain(others)
 }
 
 /// A key of one database.
@@ -375,9 +287,7 @@ impl<'a> Index<'a> {
 
     /// The slot of a key.
     pub fn slot(&self, database: u8, name: Name) -> Option<usize> {
-        let slot = self.by_name.0.get(usize::from(database))?;
-        let slot = *slot.get(name.0 as usize)?;
-        (slot != NONE).then_some(slot as usize)
+        self.by_name.slot(database, name)
     }
 
     /// The slot of a key by its text, if an operation names the key.
@@ -424,7 +334,7 @@ impl<'a> Index<'a> {
             Standing::Failed => "refused",
         };
         let (client, from, to) = (operation.client, operation.invoked, operation.completed);
-        let what = command(operation);
+        let what = operation.action.told();
         let via = match operation.proxied && node != "proxy" {
             true => " through the proxy",
             false => "",
@@ -439,36 +349,6 @@ impl<'a> Index<'a> {
             0 => key.to_owned(),
             _ => format!("{key} (database {database})"),
         }
-    }
-}
-
-/// An operation's command, without its key.
-pub(super) fn command(operation: &Operation) -> String {
-    match &operation.action {
-        Action::Set(token) => format!("SET {token}"),
-        Action::SetFor(token, ttl) => format!("SET {token} PX {ttl}"),
-        Action::Delete => "DEL".to_owned(),
-        Action::Expire(ttl) => format!("PEXPIRE {ttl}"),
-        Action::Increment(by) => format!("INCRBY {by}"),
-        Action::Append(token) => format!("APPEND {token}"),
-        Action::Push(token) => format!("RPUSH {token}"),
-        Action::Add(token) => format!("SADD {token}"),
-        Action::Remove(token) => format!("SREM {token}"),
-        Action::PutField(field, token) => format!("HSET {field} {token}"),
-        Action::Score(score, token) => format!("ZADD {score} {token}"),
-        Action::Log(token) => format!("XADD {token}"),
-        Action::SetAll(keys, token) => format!("MULTI of {} SETs to {token}", keys.len()),
-        Action::ScriptSetAll(keys, token) => format!("script of {} SETs to {token}", keys.len()),
-        Action::GetAll(keys) => format!("MGET of {}", keys.len()),
-        Action::Publish(token) => format!("PUBLISH {token}"),
-        Action::Subscribe => "PSUBSCRIBE".to_owned(),
-        Action::Hear => "message".to_owned(),
-        Action::Get => "GET".to_owned(),
-        Action::List => "LRANGE".to_owned(),
-        Action::Members => "SMEMBERS".to_owned(),
-        Action::Fields => "HVALS".to_owned(),
-        Action::Ranking => "ZRANGE".to_owned(),
-        Action::Entries => "XRANGE".to_owned(),
     }
 }
 
@@ -498,78 +378,4 @@ fn standing(input: &Input<'_>) -> Vec<Standing> {
         Fate::Ok => Standing::Sure,
     };
     input.history.operations.iter().map(of).collect()
-}
-
-/// Slots by database and number of the key.
-#[derive(Debug, Default)]
-struct ByName(Vec<Vec<u32>>);
-
-impl ByName {
-    /// Whether a key has a slot in any database.
-    fn knows(&self, name: Name) -> bool {
-        let of = |names: &Vec<u32>| names.get(name.0 as usize).copied();
-        self.0
-            .iter()
-            .any(|names| of(names).is_some_and(|slot| slot != NONE))
-    }
-
-    fn place(&mut self, database: u8, name: Name) -> &mut u32 {
-        let (database, name) = (usize::from(database), name.0 as usize);
-        if self.0.len() <= database {
-            self.0.resize_with(database + 1, Vec::new);
-        }
-        let names = &mut self.0[database];
-        if names.len() <= name {
-            names.resize((name + 1).max(2 * names.len()), NONE);
-        }
-        &mut names[name]
-    }
-}
-
-/// Operations by the value that they bring: by client, sorted by number.
-#[derive(Debug, Default)]
-struct Writers {
-    clients: Vec<(u32, Vec<(u32, u32)>)>,
-    last: usize,
-}
-
-impl Writers {
-    fn put(&mut self, token: Token, operation: u32) {
-        if self.clients.get(self.last).map(|(client, _)| *client) != Some(token.client) {
-            let found = self
-                .clients
-                .binary_search_by_key(&token.client, |(client, _)| *client);
-            self.last = found.unwrap_or_else(|place| {
-                self.clients.insert(place, (token.client, Vec::new()));
-                place
-            });
-        }
-        self.clients[self.last].1.push((token.number, operation));
-    }
-
-    /// A client counts upwards: this is one pass unless somebody does not.
-    fn sort(&mut self) {
-        for (_, values) in &mut self.clients {
-            if !values.is_sorted() {
-                values.sort_unstable();
-            }
-        }
-    }
-
-    fn find(&self, token: Token) -> Option<u32> {
-        let client = self
-            .clients
-            .binary_search_by_key(&token.client, |(client, _)| *client);
-        let values = &self.clients[client.ok()?].1;
-        let (first, _) = *values.first()?;
-        // Where it stands if no number was left out.
-        let guess = token.number.checked_sub(first)? as usize;
-        if let Some((number, operation)) = values.get(guess)
-            && *number == token.number
-        {
-            return Some(*operation);
-        }
-        let found = values.binary_search_by_key(&token.number, |(number, _)| *number);
-        Some(values[found.ok()?].1)
-    }
 }

@@ -2,8 +2,9 @@
 //! and not afterwards.
 
 use super::breach::Breaches;
+use super::effect::{Effect, effect};
 use super::exposure::Strike;
-use super::index::{Effect, Index, Standing, effect};
+use super::index::{Index, Standing};
 use super::input::Case;
 use super::reading::answered;
 use crate::history::{Name, Outcome, Reply};

@@ -7,12 +7,14 @@
 //! replication allows) never makes anything broken.
 
 mod breach;
+mod effect;
 mod elements;
 mod exposure;
 mod index;
 mod input;
 mod judgement;
 mod lives;
+mod lookup;
 mod reading;
 mod register;
 pub mod trace;

@@ -93,7 +93,7 @@ impl Sightings {
         let operations = (0u32..).zip(&case.input.history.operations);
         let writes = operations.filter(|(number, operation)| {
             case.index.standing(*number) == Standing::Sure
-                && super::index::brings(&operation.action).is_some()
+                && super::effect::brings(&operation.action).is_some()
         });
         writes
             .filter(|(number, _)| !self.read[*number as usize])

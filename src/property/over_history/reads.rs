@@ -10,7 +10,8 @@
 //! Staleness (how long after a newer write's acknowledgement an older value is read) is measured.
 
 use super::breach::Breaches;
-use super::index::{Effect, Index, Kind, Standing, effect};
+use super::effect::{Effect, effect};
+use super::index::{Index, Kind, Standing};
 use super::input::Case;
 use super::judgement::{Gathered, Judgement, measure, times};
 use super::reading::answered;

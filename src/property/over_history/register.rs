@@ -1,6 +1,7 @@
 //! What may stand in a register at the end: the heart of `explainable` and `acknowledged`.
 
-use super::index::{Effect, Index, Kind, Standing, effect};
+use super::effect::{Effect, effect};
+use super::index::{Index, Kind, Standing};
 use super::input::Case;
 use crate::history::{Content, Token};
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::index::{Effect, Standing, effect};
+use super::effect::{Effect, effect};
+use super::index::Standing;
 use super::input::Case;
 use super::register::shown;
 use super::way;

@@ -8,7 +8,8 @@
 //! may have come after: not what is surely before, nor what another transaction of both keys wrote.
 
 use super::breach::Breaches;
-use super::index::{Effect, Index, Standing, effect, touched};
+use super::effect::{Effect, effect, touched};
+use super::index::{Index, Standing};
 use super::input::Case;
 use super::judgement::{Gathered, Judgement};
 use crate::history::{Action, Content, Fate, Name, Operation, Outcome, Reply, Token};

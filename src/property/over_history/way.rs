@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::index::{Effect, Standing, brings, effect};
+use super::effect::{Effect, brings, effect};
+use super::index::Standing;
 use super::input::Case;
 use crate::history::{Action, Content, Crossed, Crossing, Moment, Name, Token};
 
@@ -83,7 +84,7 @@ impl Way<'_, '_> {
         let Some(mine) = self.crossings_of(write) else {
             return;
         };
-        let what = super::index::command(operation);
+        let what = operation.action.told();
         let told: Vec<String> = mine
             .iter()
             .take(MOST)

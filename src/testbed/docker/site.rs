@@ -20,6 +20,7 @@ use super::labels;
 use super::reach::Reach;
 use super::server::DockerServer;
 use super::subnet::{self, Subnet};
+use crate::console;
 use crate::run::{Machine, Run};
 use crate::testbed::{EnvironmentError, Port, Program, Seat, Server, ServerPlan, Site};
 use crate::topology::{ADMIN_PORT, KEYDB_PORT};
@@ -233,10 +234,10 @@ impl Site for DockerSite {
                     .unwrap_or_else(|_| Err(EnvironmentError::new("the removal panicked")))
             });
         if let Err(error) = ended {
-            eprintln!(
+            console::problem(format_args!(
                 "keydb-harness: cluster {} was not removed wholly: {error}; `keydb-harness clean` removes the rest",
                 self.cluster.name
-            );
+            ));
         }
         *closed = true;
     }

@@ -1,11 +1,19 @@
 //! Tables of hand-written histories, in the small language of [`written`].
 
 mod acknowledged;
+mod availability;
 mod convergence;
+mod deletes_stay;
+mod exactly_once;
+mod expires;
 mod explainable;
-mod others;
+mod messages;
+mod quiet;
+mod reads;
 mod rewound;
 mod simulated;
+mod topology_states;
+mod transactions;
 mod way;
 mod written;
 

@@ -242,7 +242,7 @@ impl Corruption {
                 .filter(|operation| Some(operation.key) == key);
             let sure = of_it.filter(|operation| matches!(operation.outcome, Outcome::Ok(_)));
             let tokens =
-                sure.filter_map(|operation| super::super::index::brings(&operation.action));
+                sure.filter_map(|operation| super::super::effect::brings(&operation.action));
             tokens.map(|token| token.to_string()).collect()
         };
         let any = ["x9", "y9", "t9", "l9", "s9", "e9", "h9", "z9", "m9"];

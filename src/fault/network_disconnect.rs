@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::Unavailable;
 use super::node::{Blow, Seen};
 use crate::cluster::{Cluster, Node};
+use crate::testbed::no_network;
 
 /// The node's container is taken from the cluster's network, and put back with the address that it
 /// had. Nothing is reset: who is connected to it notices after `repl-timeout`, and so does the node
@@ -26,6 +27,10 @@ impl Blow for NetworkDisconnect {
 
     fn colour(&self) -> &'static str {
         "#884ea0"
+    }
+
+    fn unavailable(&self, node: &Node) -> Option<String> {
+        (!node.server().has_network()).then(|| no_network().to_string())
     }
 
     async fn strike(&self, cluster: &Cluster, node: &Node) -> Result<()> {

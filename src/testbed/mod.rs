@@ -225,7 +225,7 @@ pub trait Site: Send + Sync + fmt::Debug {
     fn close(&self);
 }
 
-fn no_network() -> EnvironmentError {
+pub(crate) fn no_network() -> EnvironmentError {
     EnvironmentError::new(
         "servers of this testbed share the network of this machine, so that none can be taken from one of them: use --testbed docker",
     )
@@ -260,6 +260,11 @@ pub trait Server: Send + Sync + fmt::Debug {
     /// It is no proxy, does not run, or the testbed did not carry it out.
     async fn reload(&self) -> Result<(), EnvironmentError> {
         Err(EnvironmentError::new("this testbed cannot reload a server"))
+    }
+
+    /// Whether it has a network of its own, which can be taken away.
+    fn has_network(&self) -> bool {
+        false
     }
 
     /// Takes its network away: nothing that is sent to it or by it arrives, and nobody is told. It

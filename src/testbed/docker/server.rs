@@ -247,6 +247,10 @@ impl Server for DockerServer {
         sent.map_err(|error| self.refused("reload", &error))
     }
 
+    fn has_network(&self) -> bool {
+        true
+    }
+
     async fn disconnect(&self) -> Result<(), EnvironmentError> {
         let request = NetworkDisconnectRequest {
             container: self.frame.name.clone(),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use super::Unavailable;
 use super::node::{Blow, Seen, ask};
 use crate::cluster::{Cluster, Node};
+use crate::topology::Role;
 
 /// `maxmemory 1` without eviction: every write that may need memory is refused, reads are not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,12 @@ impl Blow for MemoryLimit {
 
     fn colour(&self) -> &'static str {
         "#2980b9"
+    }
+
+    fn unavailable(&self, node: &Node) -> Option<String> {
+        let replica = node.spec().role == Role::Replica;
+        let why = || format!("{} takes no writes but its primary's", node.name());
+        replica.then(why)
     }
 
     async fn strike(&self, _cluster: &Cluster, node: &Node) -> Result<()> {

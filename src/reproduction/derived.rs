@@ -80,7 +80,7 @@ pub fn plan(
         readme,
         "```text\n{}\n```\n\n{}\n## What was seen\n\n```text\n{}\n```\n",
         finding.state.trim_end(),
-        readme::running(script.lines()),
+        readme::running(&script),
         expected.join("\n")
     );
     Ok(Plan {
@@ -279,11 +279,17 @@ impl<'a> Slot<'a> {
         let mut expected = Vec::new();
         let held: Vec<&Content> = seen.iter().filter_map(|node| self.held(node)).collect();
         let question = Question::of(&writes, &held);
+        let mut answers = BTreeSet::new();
         for node in seen.into_iter().filter(there) {
             let command = self.within(question.command(&quoted(self.key)));
             let answer = question.answer(self.held(node));
             expected.push(format!("{node} {command}: {answer}"));
             script = script.ask(node, command);
+            answers.insert(answer);
+        }
+        // What they answer depends on earlier writes too, which may be left out.
+        if answers.len() > 1 {
+            script = script.apart();
         }
         Ok((script, expected))
     }

@@ -179,6 +179,8 @@ pub(super) fn quoted(text: &str) -> String {
 pub struct Script {
     /// In their order.
     pub steps: Vec<Step>,
+    /// Whether what shows the defect is that nodes do not answer alike, whatever they answer.
+    pub apart: bool,
 }
 
 impl Script {
@@ -322,6 +324,12 @@ impl Script {
         self.step(Step::Join(node.to_owned()))
     }
 
+    /// The defect shows if nodes do not answer alike, whatever they answer.
+    pub fn apart(mut self) -> Self {
+        self.apart = true;
+        self
+    }
+
     /// How many of its lines call `keydb-cli`: at most [`MOST_LINES`] may.
     pub fn lines(&self) -> usize {
         self.steps.iter().map(Step::lines).sum()
@@ -374,6 +382,7 @@ impl Script {
             arrives => any(|step| matches!(step, Step::Arrives { .. })),
             stuck => any(|step| matches!(step, Step::Stuck(_))),
             pauses,
+            apart => self.apart,
         };
         let text = Environment::new()
             .render_str(TEMPLATE, values)

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use futures_util::future::try_join_all;
+use redis::cmd;
 use tokio::time::sleep;
 
 use super::{PARTED, Scenario};
@@ -29,7 +30,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     promise: "all nodes end with the same data: the newest write of a key, and every addition to it",
     source: "KeyDB docs active-rep.md (the last write wins; both servers end with a superset of the data)",
     seconds: 8,
-    variants: &["up", "delayed", "frozen", "cut", "cut-full"],
+    variants: &["up", "delayed", "frozen", "cut", FULL],
     long: &[],
     damage: &[Class::Divergence, Class::LostWrite],
     needs: &[],
@@ -39,18 +40,22 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 /// How late everything comes in the variant `delayed`.
-const DELAY: Duration = Duration::from_millis(2000);
+const DELAY: Duration = Duration::from_millis(2500);
 /// Between the first primary's writes and the second's: with 5 ms 5.3.3 does not tell which of two is
 /// newer (measured).
 const APART: Duration = Duration::from_millis(150);
+/// The variant in which more is written than can be caught up with: both sides resync in full.
+const FULL: &str = "cut-full";
+/// How many further keys each primary writes for that, and the bytes of each value.
+const FILLERS: usize = 64;
+const FILLER: usize = 1024;
 /// How many pairs that break a promise are named.
 const NAMED: usize = 6;
 
 fn topology(variant: &str) -> Result<Topology, TopologyError> {
     let topology = Topology::active_active().replicas(2).relayed();
     match variant {
-        // So that more is written than can be caught up with: both resync in full.
-        "cut-full" => topology.option("repl-backlog-size", "16kb").build(),
+        FULL => topology.option("repl-backlog-size", "16kb").build(),
         _ => topology.build(),
     }
 }
@@ -60,7 +65,7 @@ fn between(variant: &str) -> Option<Together> {
     match variant {
         "delayed" => Some(Together::between(one, two, || Delay(DELAY))),
         "frozen" => Some(Together::between(one, two, || BlackHole)),
-        "cut" | "cut-full" => Some(Together::between(one, two, || Cut)),
+        "cut" | FULL => Some(Together::between(one, two, || Cut)),
         _ => None,
     }
 }
@@ -84,6 +89,9 @@ async fn run(trial: &Trial) -> Result<()> {
                 return Ok(());
             };
             write_in_order(cluster).await?;
+            if trial.variant() == FULL {
+                fill_backlogs(cluster).await?;
+            }
             let crossed = crossed(cluster).await?;
             fault.recover(cluster).await?;
             if let Some(crossed) = crossed {
@@ -174,12 +182,29 @@ fn named(some: &[Pair], all: usize) -> Option<String> {
 
 async fn write_in_order(cluster: &Cluster) -> Result<()> {
     for (side, name) in ["primary1", "primary2"].into_iter().enumerate() {
-        let mut writes = redis::pipe();
-        pairs().for_each(|pair| pair.write(side, &mut writes));
         let mut client = cluster.node(name)?.client().await?;
-        client.pipeline::<()>(&writes).await?;
+        for pair in pairs() {
+            let mut writes = redis::pipe();
+            pair.write(side, &mut writes);
+            // What crossed too early makes a command impossible: that is seen afterwards.
+            client.pipeline::<()>(writes.ignore_errors()).await?;
+        }
         if side == 0 {
             sleep(APART).await;
+        }
+    }
+    Ok(())
+}
+
+/// Makes each primary write more than a small backlog holds, to keys that the other leaves alone.
+async fn fill_backlogs(cluster: &Cluster) -> Result<()> {
+    for node in cluster.primaries() {
+        let mut client = node.client().await?;
+        for number in 0..FILLERS {
+            let mut write = cmd("SET");
+            let key = format!("filler:{}:{number}", node.name());
+            write.arg(key).arg("x".repeat(FILLER));
+            client.query::<()>(&write).await?;
         }
     }
     Ok(())

@@ -74,7 +74,7 @@ impl Matrix {
         let (apart, all) = self.apart();
         let resyncs = self.resyncs.iter().cloned().collect::<Vec<_>>();
         format!(
-            "{}, links {}: {apart} of {all} pairs never agree (trials {}; resyncs {})",
+            "{}, links {}: {apart} of {all} pairs do not converge (trials {}; resyncs {})",
             self.release,
             self.links,
             self.trials,
@@ -139,4 +139,62 @@ pub fn legend(matrices: &[Matrix]) -> String {
         let _ = writeln!(text, "{ending:<8} {}", ending.means());
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Ending::{Both, Swapped};
+
+    fn of(cells: &[(&str, Ending, u32)]) -> Matrix {
+        let mut matrix = Matrix {
+            release: "6.3.4".to_owned(),
+            links: "cut".to_owned(),
+            trials: 1,
+            resyncs: BTreeSet::from(["0 full, 2 partial".to_owned()]),
+            ..Matrix::default()
+        };
+        for (pair, ending, keys) in cells {
+            let cell = matrix.cells.entry((*pair).to_owned()).or_default();
+            cell.add(*ending, *keys);
+        }
+        matrix
+    }
+
+    #[test]
+    fn a_row_for_each_first_write_and_a_column_for_each_second() {
+        let matrix = of(&[("SET > DEL", Swapped, 6), ("DEL > SET", Both, 6)]);
+        let markdown = matrix.markdown();
+        let lines: Vec<&str> = markdown.lines().collect();
+        assert_eq!(lines.len(), 12);
+        assert_eq!(
+            lines[0],
+            "6.3.4, links cut: 1 of 2 pairs do not converge (trials 1; resyncs 0 full, 2 partial)"
+        );
+        assert!(lines[2].starts_with("| then | SET | DEL | INCR |"));
+        assert!(lines[4].starts_with("| SET | - | swapped | - |"));
+        assert!(lines[5].starts_with("| DEL | both | - |"));
+        let text = matrix.text();
+        assert!(text.contains("\nDEL        both  -        -"), "{text}");
+    }
+
+    #[test]
+    fn the_legend_has_what_occurs() {
+        let words = legend(&[of(&[("SET > DEL", Swapped, 6), ("DEL > SET", Both, 6)])]);
+        assert_eq!(words.lines().count(), 2);
+    }
+
+    #[test]
+    fn the_trials_of_a_release_are_put_together() {
+        let text = include_str!("../../fixtures/runs/process-6.3.4-matrix.json");
+        let read = || serde_json::from_str(text).unwrap();
+        let all = matrices(&[read(), read()]);
+        let links: BTreeSet<&str> = all.iter().map(|it| it.links.as_str()).collect();
+        assert_eq!((all.len(), links.len()), (5, 5));
+        for matrix in &all {
+            assert_eq!((matrix.trials, matrix.apart().1), (6, 64));
+        }
+        let cut = all.iter().find(|it| it.links == "cut").unwrap();
+        assert_eq!(cut.cells["SET > DEL"].to_string(), "swapped");
+    }
 }

@@ -152,7 +152,9 @@ const NEWEST: &str = "newest-wins";
 type Right = fn(&Pair, &str) -> bool;
 
 /// Check, promise, the pairs that it is about, and what is right of them on every node.
-const PROMISES: &[(&str, &str, fn(&Pair) -> bool, Right)] = &[
+type Promise = (&'static str, &'static str, fn(&Pair) -> bool, Right);
+
+const PROMISES: &[Promise] = &[
     (
         NEWEST,
         "a SET or DEL that is newer than another write of its key wins",

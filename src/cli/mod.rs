@@ -6,6 +6,7 @@ mod doctor;
 mod engine;
 mod judge;
 mod list;
+mod matrix;
 mod minimise;
 mod model;
 mod playground;
@@ -49,6 +50,8 @@ enum Command {
     List(list::ListArgs),
     /// Judge a saved history again, without servers
     Judge(judge::JudgeArgs),
+    /// Show how conflicting writes ended in finished runs, each kind against each
+    Matrix(matrix::MatrixArgs),
     /// Find the shortest schedule that still breaks what a longer one broke
     Minimise(minimise::MinimiseArgs),
     /// Write a folder that shows a defect without the harness, or show which there are
@@ -115,6 +118,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Hold(args) => playground::hold(args).await,
             Command::List(args) => list::list(&args),
             Command::Judge(args) => judge::judge(&args),
+            Command::Matrix(args) => matrix::matrix(&args),
             Command::Minimise(args) => minimise::minimise(args).await,
             Command::Reproduce(args) => reproduce::reproduce(&args),
             Command::Model(args) => model::model(args).await,

@@ -194,9 +194,9 @@ async fn summary(node: &Node) -> Result<Summary, ClientError> {
 }
 
 /// Key to printed value.
-type Contents = BTreeMap<Vec<u8>, String>;
+pub(crate) type Contents = BTreeMap<Vec<u8>, String>;
 
-async fn contents(node: &Node, database: u32) -> Result<Contents, ClientError> {
+pub(crate) async fn contents(node: &Node, database: u32) -> Result<Contents, ClientError> {
     let mut contents = Contents::new();
     for (key, replies) in read(node, database).await? {
         // Gone between the scan and the read: as if it had never been seen.

@@ -2,6 +2,7 @@
 //! reimplement them.
 
 pub mod agreement;
+pub mod conflict;
 pub mod failover;
 pub mod health;
 pub mod log_rules;

@@ -14,6 +14,8 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
     explains: &[
         ("conflicting-writes/cut-full", "additions-stay"),
         ("conflicting-writes/cut", "additions-stay"),
+        ("conflict-matrix/cut-full", "additions-stay"),
+        ("conflict-matrix/cut", "additions-stay"),
     ],
     topology: || parted_pair().option("repl-backlog-size", "16kb").build(),
     script: || {

@@ -15,6 +15,8 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("conflicting-writes", "agreement"),
         ("conflicting-writes", "newest-wins"),
         ("conflicting-writes", "deletes-stay"),
+        ("conflict-matrix", "converges"),
+        ("conflict-matrix", "newest-wins"),
     ],
     topology: || pair().build(),
     script: || {

@@ -16,6 +16,8 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("primary-returns/aof", "deletes-stay"),
         ("conflicting-writes/cut-full", "deletes-stay"),
         ("conflicting-writes/cut", "deletes-stay"),
+        ("conflict-matrix/cut-full", "newest-wins"),
+        ("conflict-matrix/cut", "newest-wins"),
         ("mixed-traffic", "deletes-stay"),
     ],
     topology: || parted_pair().option("repl-backlog-size", "16kb").build(),

@@ -18,6 +18,10 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("conflicting-writes/cut", "agreement"),
         ("conflicting-writes/cut-full", "newest-wins"),
         ("conflicting-writes/cut", "newest-wins"),
+        ("conflict-matrix/cut-full", "converges"),
+        ("conflict-matrix/cut", "converges"),
+        ("conflict-matrix/cut-full", "newest-wins"),
+        ("conflict-matrix/cut", "newest-wins"),
     ],
     topology: || pair().replicas(1).build(),
     script: || {

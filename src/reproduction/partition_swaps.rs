@@ -15,6 +15,8 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("conflicting-writes/cut", "agreement"),
         ("conflicting-writes/cut", "newest-wins"),
         ("conflicting-writes/cut", "deletes-stay"),
+        ("conflict-matrix/cut", "converges"),
+        ("conflict-matrix/cut", "newest-wins"),
     ],
     topology: || parted_pair().build(),
     script: || {

@@ -36,6 +36,7 @@ scenarios![
     total_outage,
     early_writes,
     conflicting_writes,
+    conflict_matrix,
     mixed_traffic,
     echo_after_restart,
     health_checks,
@@ -49,6 +50,9 @@ scenarios![
 
 /// The scenario that follows a schedule of faults, which a run may replace by another.
 pub const SCHEDULED: &str = mixed_traffic::SCENARIO.name;
+
+/// The scenario whose trials [`crate::report::matrix`] shows.
+pub const MATRIX: &str = conflict_matrix::SCENARIO.name;
 
 /// One scenario.
 pub struct Scenario {

@@ -1,5 +1,6 @@
 //! Traffic on a cluster. Each kind records what it did as a [`crate::history`].
 
+pub mod conflict;
 mod data;
 pub mod kind;
 pub mod sessions;

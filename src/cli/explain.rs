@@ -39,7 +39,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<u8> {
         .iter()
         .map(|it| text(it, &expectations, &promises))
         .collect();
-    console::text(texts.join("\n\n"));
+    console::text(texts.join("\n"));
     Ok(exit::AS_EXPECTED)
 }
 

@@ -249,7 +249,7 @@ impl fmt::Display for Counts {
         let kinds: Vec<String> = self
             .strengths
             .iter()
-            .map(|(strength, n)| format!("{n} {strength}"))
+            .map(|(strength, n)| format!("{strength} {n}"))
             .collect();
         write!(
             f,

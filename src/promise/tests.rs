@@ -43,10 +43,10 @@ fn checks_that_exist() -> Vec<Check> {
     checks.extend(caught.values().flatten().map(|text| check(text)));
     for of_release in Expectations::shipped().unwrap() {
         for deviation in of_release.deviations {
-            checks.push(check(&format!(
-                "{}: {}",
-                deviation.scenario, deviation.check
-            )));
+            let (scenario, made) = (&deviation.scenario, &deviation.check);
+            checks.push(check(&format!("{scenario}: {made}")));
+            let variants = deviation.variants.iter();
+            checks.extend(variants.map(|it| check(&format!("{scenario}/{it}: {made}"))));
         }
     }
     for row in sabotages() {

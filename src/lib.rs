@@ -13,6 +13,7 @@ pub mod check;
 pub mod cleanup;
 pub mod cluster;
 pub mod console;
+pub mod explanation;
 pub mod fault;
 pub mod fixtures;
 pub mod history;
@@ -20,6 +21,7 @@ pub mod judge;
 pub mod lab;
 #[allow(dead_code)]
 pub mod model;
+pub mod promise;
 pub mod property;
 pub mod relay;
 pub mod report;

@@ -108,6 +108,52 @@ fn list_names_every_scenario() {
     }
 }
 
+#[test]
+fn list_shows_every_promise_and_how_many_are_covered() {
+    let (code, stdout, _) = run(&["list", "--promises"]);
+    assert_eq!(code, 0);
+    for promise in keydb_harness::promise::all().expect("the table") {
+        assert!(stdout.contains(&promise.says), "{stdout}");
+    }
+    let counts: Vec<&str> = stdout.lines().rev().take(3).collect();
+    assert!(counts[2].starts_with("66 promises: "), "{stdout}");
+    assert!(counts[1].contains(" not covered yet"), "{stdout}");
+    assert!(counts[0].starts_with("turned red: "), "{stdout}");
+    let (code, stdout, _) = run(&["list", "--help"]);
+    assert_eq!(code, 0);
+    assert!(stdout.contains("--promises"), "{stdout}");
+    assert_eq!(run(&["list", "--promises", "--faults"]).0, 64);
+}
+
+#[test]
+fn explain_tells_of_known_defects() {
+    let (code, list, _) = run(&["explain"]);
+    assert_eq!(code, 0);
+    for it in keydb_harness::explanation::all().expect("the table") {
+        assert!(list.contains(it.title()), "{}: {list}", it.id);
+        let (code, stdout, _) = run(&["explain", &it.id.to_lowercase()]);
+        assert_eq!(code, 0);
+        for part in [
+            "What you notice",
+            "Why",
+            "What to do",
+            "Where it was seen",
+            "To see it",
+            "KeyDB's tracker",
+        ] {
+            assert!(stdout.contains(&format!("\n\n{part}\n")), "{stdout}");
+        }
+        assert!(stdout.lines().all(|line| line.len() < 200), "{stdout}");
+    }
+    let (code, stdout, stderr) = run(&["explain", "F6", "F66"]);
+    assert_eq!((code, stdout.as_str()), (64, ""));
+    assert_eq!(
+        stderr,
+        "keydb-harness: no known defect is called 'F66'; nearest: F6; `keydb-harness explain` lists them \
+         all\n"
+    );
+}
+
 /// A schedule in a file of its own.
 fn schedule(text: &str) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -251,6 +297,8 @@ fn a_reader_that_has_gone_is_no_failure() {
         vec!["judge", saved],
         vec!["list"],
         vec!["list", "--quirks"],
+        vec!["list", "--promises"],
+        vec!["explain"],
         vec!["reproduce"],
         vec!["doctor"],
         vec!["clean", "--dry-run"],

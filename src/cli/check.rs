@@ -13,7 +13,7 @@ use keydb_harness::lab::Lab;
 use keydb_harness::model::Quirk;
 use keydb_harness::report::frequency::{frequencies, table};
 use keydb_harness::report::results::{FORMAT, Judged, Results, write_artifacts};
-use keydb_harness::report::terminal::{Progress, summary};
+use keydb_harness::report::terminal::{Progress, hint, summary};
 use keydb_harness::reproduction::of_run;
 use keydb_harness::scenario::SCHEDULED;
 use keydb_harness::settings::{ENV_EXPECT, ENV_SEED, Expect, Settings, TestbedChoice};
@@ -194,6 +194,9 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
             Saved::read(Path::new(FILE), content.as_slice()).ok()
         };
         write_all(&of_run(&results, None, &history), dir)?;
+    }
+    if let Some(hint) = hint(&results, expectations.as_ref()) {
+        console::line(hint);
     }
     console::line(summary(&results));
     if !lab.identity().is_real() {

@@ -4,6 +4,7 @@ mod check;
 mod clean;
 mod doctor;
 mod engine;
+mod explain;
 mod judge;
 mod list;
 mod matrix;
@@ -48,6 +49,8 @@ enum Command {
     Hold(playground::UpArgs),
     /// Show the scenarios: name, promise, source, cost
     List(list::ListArgs),
+    /// Explain known defects: what one notices, why, what to do; or show which there are
+    Explain(explain::ExplainArgs),
     /// Judge a saved history again, without servers
     Judge(judge::JudgeArgs),
     /// Show how conflicting writes ended in finished runs, each kind against each
@@ -117,6 +120,7 @@ pub(crate) fn main() -> ExitCode {
             Command::Down => playground::down().await,
             Command::Hold(args) => playground::hold(args).await,
             Command::List(args) => list::list(&args),
+            Command::Explain(args) => explain::explain(&args),
             Command::Judge(args) => judge::judge(&args),
             Command::Matrix(args) => matrix::matrix(&args),
             Command::Minimise(args) => minimise::minimise(args).await,

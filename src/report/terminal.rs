@@ -1,5 +1,6 @@
 //! The run on a terminal, or as plain lines where there is none.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use super::results::{Judged, Results};
 use crate::check::{Event, Planned};
 use crate::console;
+use crate::explanation;
 use crate::verdict::expectation::{Expectations, Kind, Standing, judge};
 use crate::verdict::{Outcome, Verdict};
 
@@ -232,6 +234,30 @@ pub fn summary(results: &Results) -> String {
         parts.join(", "),
         results.exit_code
     )
+}
+
+/// How to learn more of the known deviations that showed: once for a whole run, nothing without any.
+pub fn hint(results: &Results, expectations: Option<&Expectations>) -> Option<String> {
+    let mut ids: BTreeSet<&str> = BTreeSet::new();
+    for Judged { outcome, .. } in &results.trials {
+        let known = expectations
+            .into_iter()
+            .flat_map(|it| it.deviations_of(outcome));
+        let shown = known.filter(|deviation| {
+            outcome.findings.iter().any(|finding| {
+                finding.check == deviation.check && finding.verdict == Verdict::Broken
+            })
+        });
+        ids.extend(shown.map(|deviation| deviation.id.as_str()));
+    }
+    // An own file of expectations may have ids of its own.
+    let explained = explanation::all().unwrap_or_default();
+    let ids: Vec<&str> = explained
+        .iter()
+        .map(|it| it.id.as_str())
+        .filter(|id| ids.contains(id))
+        .collect();
+    (!ids.is_empty()).then(|| format!("`keydb-harness explain {}` tells more", ids.join(" ")))
 }
 
 /// Whether standard output takes colours: a terminal, and `NO_COLOR` is not set.

@@ -16,6 +16,7 @@ use crate::history::{
 use crate::judge::judge;
 use crate::model::Class;
 use crate::property::agreement;
+use crate::property::over_history::check_of;
 use crate::schedule::{Draw, Schedule, Stage, perform};
 use crate::topology::{Persistence, Topology, TopologyError};
 use crate::trial::Trial;
@@ -342,10 +343,7 @@ async fn run(trial: &Trial) -> Result<()> {
         if finding.verdict == crate::verdict::Verdict::Holds {
             finding.evidence = format!("{}; {}", finding.evidence, judgement.power);
         }
-        // The name of another check, which looks at counts only.
-        if finding.check == "expires" {
-            finding.check = "expiries".to_owned();
-        }
+        finding.check = check_of(&finding.check).to_owned();
         trial.found(finding);
         for measure in judgement.measures {
             trial.measure(measure.name, measure.value, &measure.unit);

@@ -70,6 +70,15 @@ pub fn named(name: &str) -> Option<&'static Property> {
     ALL.iter().find(|property| property.name == name)
 }
 
+/// What a scenario calls the check of a property: its name, but where another check has that name,
+/// which looks at counts only.
+pub fn check_of(property: &str) -> &str {
+    match property {
+        "expires" => "expiries",
+        other => other,
+    }
+}
+
 /// Judges every property.
 pub fn judge_all(input: Input<'_>) -> Vec<Judgement> {
     let case = Case::new(input);

@@ -4,6 +4,7 @@
 //! On a version on which a defect was seen its script has to end with 0; on one that was seen not
 //! to have it, with 1: no script can always say yes. Ignored, with a printed reason, where Compose,
 //! an engine or the images are missing; `compose/images/make` makes the images.
+//! One in which two servers race may be tried again: of eleven replays of F1 on 6.3.4 ten showed it.
 //! `KEYDB_HARNESS_REPLAYS` says how often each is replayed (once).
 
 use std::fs::File;
@@ -26,6 +27,10 @@ const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Those that are replayed unless all are asked for with `--include-ignored`: each takes ten seconds
 /// and more.
 const QUICK: [&str; 3] = ["F1", "F6", "H7"];
+
+/// Those in which two servers race for who asks first, and how often each is tried until it shows.
+const RACES: [&str; 1] = ["F1"];
+const TRIES: u32 = 4;
 
 const SHOWS: i32 = 0;
 const DOES_NOT: i32 = 1;
@@ -116,8 +121,16 @@ fn succeeds(command: &str) -> bool {
 fn replay(it: &Reproduction, version: &str, wanted: i32) -> Result<(), Failed> {
     let times = std::env::var(REPLAYS).ok();
     let times = times.map_or(Ok(1), |times| times.parse::<u32>())?;
+    let tries = match wanted {
+        SHOWS if RACES.contains(&it.id) => TRIES,
+        _ => 1,
+    };
     for time in 1..=times {
-        once(it, version, wanted).map_err(|error| format!("replay {time} of {times}: {error}"))?;
+        let mut seen = once(it, version, wanted);
+        for _ in 1..tries {
+            seen = seen.or_else(|_| once(it, version, wanted));
+        }
+        seen.map_err(|error| format!("replay {time} of {times}: {error}"))?;
     }
     Ok(())
 }

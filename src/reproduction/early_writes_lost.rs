@@ -9,7 +9,7 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
     notices: "A primary was restarted cleanly, and took writes at once. Some of them are on no other node, for ever, with both links up and nothing in any log.",
     promise: "every acknowledged write reaches the other side",
     source: "KeyDB's documentation of active replication",
-    happens: "The restarted primary takes its replication id and offset from its RDB, but makes its backlog only once its own sync with the peer has succeeded. Writes before that are not counted; the peer then asks to go on where it was, which is granted, and goes on behind them. Here the peer is frozen meanwhile, so that there certainly is such a moment; on its own it lasts from 15 to 300 ms.",
+    happens: "The restarted primary takes its replication id and offset from its RDB, but makes its backlog only once its own sync with the peer has succeeded. Writes before that are not counted; the peer then asks to go on where it was, which is granted, and goes on behind them. Here the peer is frozen meanwhile, so that there certainly is such a moment; on its own it lasts from 15 to 300 ms. Who asks whom first when the peer goes on is chance: if the peer does, it resyncs in full and nothing is lost (one of eleven replays).",
     seen_on: &["6.3.0", "6.3.4"],
     not_on: &["6.0.18", "6.2.2"],
     explains: &[

@@ -122,7 +122,7 @@ impl Run {
                 Err(error) => return Err(cannot(error)),
             }
         };
-        fs::write(dir.join(HOST), Machine::current().host).map_err(cannot)?;
+        name_host(&dir).map_err(cannot)?;
         Ok(Self {
             id,
             dir,
@@ -176,6 +176,14 @@ fn remove(dir: &Path) {
             _ => return,
         }
     }
+}
+
+/// Notes the machine in a run's folder, whole or not at all: whoever dies on the way leaves a
+/// folder that does not say.
+fn name_host(dir: &Path) -> io::Result<()> {
+    let unfinished = dir.join("host.new");
+    fs::write(&unfinished, Machine::current().host)?;
+    fs::rename(unfinished, dir.join(HOST))
 }
 
 /// The lock of a run's folder once it is ours; none if another removed the folder before.
@@ -245,7 +253,8 @@ pub(crate) fn claim_dead(dir: &Path) -> Option<File> {
 
 /// Whether a run was made on this machine; one that does not say was.
 fn is_of_this_host(dir: &Path) -> bool {
-    fs::read_to_string(dir.join(HOST)).map_or(true, |host| host == Machine::current().host)
+    let host = fs::read_to_string(dir.join(HOST)).unwrap_or_default();
+    host.is_empty() || host == Machine::current().host
 }
 
 fn holds_lock(dir: &Path) -> bool {
@@ -285,6 +294,21 @@ mod tests {
         let claimed = claim_dead(root.path()).expect("the lock is free");
         assert!(claim_dead(root.path()).is_none(), "two sweeps remove it");
         drop(claimed);
+    }
+
+    /// Seen once: the run had been killed between making the file and writing to it, and no sweep
+    /// removed it.
+    #[test]
+    fn a_run_that_died_before_it_named_its_machine_is_of_this_one() {
+        let root = tempfile::tempdir().expect("tempdir");
+        let dir = root.path();
+        assert!(is_of_this_host(dir), "no file");
+        File::create(dir.join(HOST)).expect("an empty file");
+        assert!(is_of_this_host(dir), "an empty file");
+        fs::write(dir.join(HOST), "another").expect("a file");
+        assert!(!is_of_this_host(dir), "another machine");
+        name_host(dir).expect("named");
+        assert!(is_of_this_host(dir), "this machine");
     }
 
     #[test]

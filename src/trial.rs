@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use tokio::sync::mpsc::UnboundedSender;
 
 use crate::cluster::{Client, ClientError, Cluster};
 use crate::fault::{Fault, Inflicted};
+use crate::history::Recording;
 use crate::schedule::Schedule;
 use crate::verdict::{Finding, Measure, Verdict};
-use crate::wait::Unmet;
+use crate::wait::{Said, Unmet};
 
 /// A broken promise: what was seen instead, and the state of the nodes if it is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,8 +101,8 @@ pub(crate) struct Terms {
     pub(crate) identity: String,
     /// What goes wrong when, instead of what the scenario itself has.
     pub(crate) schedule: Option<Schedule>,
-    /// Who hears what it says before it is over.
-    pub(crate) listener: Option<UnboundedSender<String>>,
+    /// Where faults are noted beside what the servers show, if that is recorded.
+    pub(crate) recording: Option<Recording>,
 }
 
 /// What a trial has found so far.
@@ -143,10 +143,12 @@ impl Trial {
 
     /// Says something before it is over: a schedule before it is carried out.
     pub fn announce(&self, text: impl Into<String>) {
-        if let Some(listener) = &self.terms.listener {
-            // Nobody listens any more: then nobody misses it.
-            let _ = listener.send(text.into());
-        }
+        self.cluster.tell(Said::Text(text.into()));
+    }
+
+    /// Where what the servers show is recorded, if it is.
+    pub(crate) fn recording(&self) -> Option<&Recording> {
+        self.terms.recording.as_ref()
     }
 
     /// The cluster.
@@ -190,13 +192,23 @@ impl Trial {
     /// Injects a fault without which there is nothing to judge: `promise` says what it sees to. None
     /// if it does not bite, which is recorded as an inconclusive check named `fault`.
     pub async fn inflict(&self, fault: Arc<dyn Fault>, promise: &str) -> Option<Inflicted> {
-        match Inflicted::on(&self.cluster, fault).await {
+        match Inflicted::noted(&self.cluster, fault, self.recording()).await {
             Ok(fault) => Some(fault),
             Err(toothless) => {
                 self.inconclusive("fault", promise, toothless.to_string());
                 None
             }
         }
+    }
+
+    /// Takes a fault back, and waits until what it struck is well again.
+    ///
+    /// # Errors
+    /// As [`Inflicted::recover`].
+    pub async fn heal(&self, inflicted: Inflicted) -> anyhow::Result<()> {
+        inflicted
+            .recover_noted(&self.cluster, self.recording())
+            .await
     }
 
     /// Records a number.
@@ -213,9 +225,14 @@ impl Trial {
         self.record().headline.push(part.into());
     }
 
-    /// Adds a file to what the report keeps of the trial.
+    /// Adds a file to what the report keeps of the trial; one that is there already goes on with it.
     pub fn attach(&self, name: impl Into<String>, content: Vec<u8>) {
-        self.record().files.push((name.into(), content));
+        let name = name.into();
+        let files = &mut self.record().files;
+        match files.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, before)) => before.extend(content),
+            None => files.push((name, content)),
+        }
     }
 
     /// The seed of its chance.

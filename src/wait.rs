@@ -50,6 +50,39 @@ impl fmt::Display for Unmet {
     }
 }
 
+/// What is told of a trial while it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// To be shown to a reader.
+    Text(String),
+    /// What it waits for; none once that is over.
+    Waits(Option<String>),
+}
+
+/// Tells what is waited for, from when it does not come at once until the wait is over.
+struct Told<'a> {
+    cluster: &'a Cluster,
+    what: &'a str,
+    told: bool,
+}
+
+impl Told<'_> {
+    fn tell(&mut self) {
+        if !self.told {
+            self.told = true;
+            self.cluster.tell(Said::Waits(Some(self.what.to_owned())));
+        }
+    }
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if self.told {
+            self.cluster.tell(Said::Waits(None));
+        }
+    }
+}
+
 /// Looks again and again until `probe` gives a value. `Err` from the probe says what it saw
 /// instead.
 ///
@@ -68,6 +101,11 @@ where
     let deadline = deadline.min(cluster.pace().deadline);
     let start = Instant::now();
     let mut pause = FIRST_PAUSE;
+    let mut told = Told {
+        cluster,
+        what,
+        told: false,
+    };
     loop {
         let seen = match probe().await {
             Ok(value) => return Ok(value),
@@ -86,6 +124,7 @@ where
             tokio::task::yield_now().await;
             continue;
         }
+        told.tell();
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

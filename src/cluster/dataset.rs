@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use redis::Value;
@@ -19,8 +20,12 @@ use super::{Client, ClientError, Node};
 const SHOWN: usize = 5;
 /// How many keys are read at once.
 const BATCH: usize = 200;
+/// The reply to `PTTL` of a key that lives for ever.
+const NO_TTL: Value = Value::Int(-1);
 /// How much of a value is shown.
 const SHOWN_CHARS: usize = 80;
+/// What the printed value of a key with a TTL ends on.
+pub(crate) const WITH_TTL: &str = " with TTL";
 
 /// The nodes' data compared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -207,6 +212,27 @@ pub(crate) async fn contents(node: &Node, database: u32) -> Result<Contents, Cli
     Ok(contents)
 }
 
+/// What a key holds, without its time to live, and that one.
+pub(crate) type Timed = (String, Option<Duration>);
+
+/// As [`contents`], with how long each key is to live yet.
+pub(crate) async fn timed_contents(
+    node: &Node,
+    database: u32,
+) -> Result<BTreeMap<Vec<u8>, Timed>, ClientError> {
+    let mut contents = BTreeMap::new();
+    for (key, replies) in read(node, database).await? {
+        if let Some(value) = held(&replies.kind, &NO_TTL, &replies.value) {
+            let left = match replies.ttl {
+                Value::Int(millis) => u64::try_from(millis).ok().map(Duration::from_millis),
+                _ => None,
+            };
+            contents.insert(key, (value, left));
+        }
+    }
+    Ok(contents)
+}
+
 /// What a server replied of one key.
 pub(super) struct Replies {
     /// To `TYPE`.
@@ -289,11 +315,7 @@ fn held(kind: &Value, ttl: &Value, reply: &Value) -> Option<String> {
     if kind == "none" || matches!(reply, Value::Nil) {
         return None;
     }
-    let ttl = if matches!(ttl, Value::Int(-1)) {
-        ""
-    } else {
-        " with TTL"
-    };
+    let ttl = if *ttl == NO_TTL { "" } else { WITH_TTL };
     Some(format!("{kind} {}{ttl}", in_order(&kind, reply)))
 }
 

@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::links::Links;
 use super::{Cluster, Node, Startup};
+use crate::spec::KeydbSpec;
 use crate::testbed::{
     EnvironmentError, Pace, Port, Program, Server, ServerPlan, Site, Status, TestbedKind,
 };
@@ -79,7 +80,13 @@ pub(crate) async fn cluster(nodes: Vec<(&str, Script)>) -> (Cluster, Vec<Shared>
             address,
             script: Arc::clone(&script),
         };
-        let node = Node::new(spec(name), String::new(), None, Arc::new(server));
+        let node = Node::new(
+            spec(name),
+            KeydbSpec::default(),
+            String::new(),
+            None,
+            Arc::new(server),
+        );
         node.start().await.unwrap();
         servers.push(node);
         scripts.push(script);
@@ -103,6 +110,7 @@ pub(crate) async fn cluster(nodes: Vec<(&str, Script)>) -> (Cluster, Vec<Shared>
             ..TestbedKind::Embedded.pace()
         },
         lacks: BTreeSet::new(),
+        listener: None,
     };
     (cluster, scripts)
 }

@@ -271,6 +271,10 @@ impl Info {
                 Some("last_io_seconds_ago") => {
                     master.last_io_seconds = value.parse().ok().filter(|ago| *ago >= 0);
                 }
+                // Under the master's own prefix, where a server has one for it: the model does.
+                Some("slave_repl_offset") => {
+                    master.slave_repl_offset = value.parse().ok();
+                }
                 None if key == "slave_repl_offset" => {
                     master.slave_repl_offset = value.parse().ok();
                 }

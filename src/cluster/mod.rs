@@ -2,10 +2,12 @@
 
 pub mod client;
 pub mod dataset;
+mod endpoint;
 #[cfg(test)]
 pub(crate) mod fake;
 pub mod finals;
 pub mod haproxy_stat;
+pub(crate) mod holdings;
 pub mod info;
 mod links;
 pub mod node;
@@ -24,11 +26,13 @@ pub use node::Node;
 pub use observe::Observation;
 pub use proxy::Proxy;
 pub use start::{Order, Startup};
+use tokio::sync::mpsc::UnboundedSender;
 
 use self::links::Links;
 use crate::relay::Relay;
 use crate::testbed::{EnvironmentError, Pace, Port, Site};
 use crate::topology::{PROXY, Persistence, Role, Topology};
+use crate::wait::Said;
 
 /// A running cluster. Dropping it removes everything it consists of.
 #[derive(Debug)]
@@ -41,12 +45,27 @@ pub struct Cluster {
     pace: Pace,
     lacks: BTreeSet<String>,
     links: Links,
+    /// Who is told what is waited for.
+    listener: Option<UnboundedSender<Said>>,
 }
 
 impl Cluster {
     /// The value it was started from.
     pub fn topology(&self) -> &Topology {
         &self.topology
+    }
+
+    /// From now on this one is told what is waited for.
+    pub(crate) fn told_to(&mut self, listener: Option<UnboundedSender<Said>>) {
+        self.listener = listener;
+    }
+
+    /// Tells it.
+    pub(crate) fn tell(&self, said: Said) {
+        if let Some(listener) = &self.listener {
+            // Nobody listens any more: then nobody misses it.
+            let _ = listener.send(said);
+        }
     }
 
     /// How long conditions on it are waited for.

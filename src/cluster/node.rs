@@ -1,14 +1,16 @@
 //! One KeyDB of a cluster: the testbed's server with a typed client on top.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::client::{Client, ClientError, Timeouts};
+use super::endpoint;
 use super::info::Info;
 use super::role::RoleReply;
 use crate::spec::KeydbSpec;
-use crate::testbed::{EnvironmentError, Port, Program, Server, Status};
+use crate::testbed::{EnvironmentError, Program, Server, Status};
 use crate::topology::NodeSpec;
 
 /// How long SIGTERM may take: an RDB is saved meanwhile.
@@ -18,6 +20,7 @@ const GRACE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Node {
     spec: NodeSpec,
+    keydb: KeydbSpec,
     config: String,
     password: Option<String>,
     server: Arc<dyn Server>,
@@ -36,12 +39,14 @@ pub struct Node {
 impl Node {
     pub(super) fn new(
         spec: NodeSpec,
+        keydb: KeydbSpec,
         config: String,
         password: Option<String>,
         server: Arc<dyn Server>,
     ) -> Self {
         Self {
             spec,
+            keydb,
             config,
             password,
             server,
@@ -61,6 +66,11 @@ impl Node {
     /// Its part of the topology.
     pub fn spec(&self) -> &NodeSpec {
         &self.spec
+    }
+
+    /// The KeyDB that it was created with: the run's own, unless the topology names another.
+    pub fn keydb(&self) -> &KeydbSpec {
+        &self.keydb
     }
 
     /// The testbed's view of it.
@@ -214,6 +224,41 @@ impl Node {
         self.server.reconfigure(config).await
     }
 
+    /// The configuration that it was created with.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
+    /// Gives it the configuration it was created with but for the lines that begin with one of these
+    /// words, from its next start on.
+    ///
+    /// # Errors
+    /// The testbed did not carry it out.
+    pub async fn reconfigure_without(&self, words: &[&str]) -> Result<(), EnvironmentError> {
+        let first = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+        let kept = self.config.lines();
+        let kept = kept.filter(|line| !words.contains(&first(line).as_str()));
+        let config: String = kept.map(|line| format!("{line}\n")).collect();
+        self.server.reconfigure(config).await
+    }
+
+    /// Where clients reach it now. With Docker that changes at each start.
+    ///
+    /// # Errors
+    /// It has no address: its container is down.
+    pub async fn address(&self) -> Result<SocketAddr, EnvironmentError> {
+        endpoint::address(self.server.as_ref()).await
+    }
+
+    /// [`Self::address`] as a URL for redis clients, with the password if there is one:
+    /// `redis://:PASSWORD@HOST:PORT/`.
+    ///
+    /// # Errors
+    /// As [`Self::address`].
+    pub async fn url(&self) -> Result<String, EnvironmentError> {
+        endpoint::url(self.server.as_ref(), self.password.as_deref()).await
+    }
+
     /// A new connection to it.
     ///
     /// # Errors
@@ -289,8 +334,7 @@ pub(super) async fn connect(
     password: Option<&str>,
     timeouts: Timeouts,
 ) -> Result<Client, ClientError> {
-    let address = server
-        .endpoint(Port::Service)
+    let address = endpoint::address(server)
         .await
         .map_err(|error| ClientError::NotSent {
             address: "a server without an address".to_owned(),

@@ -1,5 +1,6 @@
 //! HAProxy of a cluster: a client through it, and its admin socket.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::client::{Client, ClientError, Timeouts};
+use super::endpoint;
 use super::haproxy_stat::{self, ServerStat};
 use super::node::connect;
 use crate::testbed::{EnvironmentError, Port, Server};
@@ -36,6 +38,7 @@ pub struct Proxy {
     server: Arc<dyn Server>,
     password: Option<String>,
     backends: Vec<String>,
+    config: String,
     /// Whether it was started and not stopped on purpose since.
     should_run: AtomicBool,
 }
@@ -45,11 +48,13 @@ impl Proxy {
         server: Arc<dyn Server>,
         password: Option<String>,
         backends: Vec<String>,
+        config: String,
     ) -> Self {
         Self {
             server,
             password,
             backends,
+            config,
             should_run: AtomicBool::new(false),
         }
     }
@@ -72,6 +77,28 @@ impl Proxy {
     /// The names of the primaries it balances over.
     pub fn backends(&self) -> &[String] {
         &self.backends
+    }
+
+    /// The configuration that it was created with.
+    pub fn config(&self) -> &str {
+        &self.config
+    }
+
+    /// Where clients reach it now. With Docker that changes at each start.
+    ///
+    /// # Errors
+    /// It has no address: its container is down.
+    pub async fn address(&self) -> Result<SocketAddr, EnvironmentError> {
+        endpoint::address(self.server.as_ref()).await
+    }
+
+    /// [`Self::address`] as a URL for redis clients, with the password if there is one:
+    /// `redis://:PASSWORD@HOST:PORT/`.
+    ///
+    /// # Errors
+    /// As [`Self::address`].
+    pub async fn url(&self) -> Result<String, EnvironmentError> {
+        endpoint::url(self.server.as_ref(), self.password.as_deref()).await
     }
 
     /// A new connection through it, to whichever primary it picks.

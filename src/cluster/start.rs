@@ -120,6 +120,7 @@ impl Cluster {
             pace: lab.pace(),
             lacks: lab.lacks().clone(),
             links: Links::default(),
+            listener: None,
             topology,
         };
         cluster.links = cluster.open_links(lab).await?;
@@ -133,8 +134,10 @@ impl Cluster {
             });
         }
         let configs: Vec<String> = plans.iter().map(|plan| plan.config.clone()).collect();
+        let mut of_the_proxy = String::new();
         if let Some(proxy) = &cluster.topology.proxy {
             let config = cluster.haproxy_cfg(proxy)?;
+            of_the_proxy.clone_from(&config);
             let program = Program::Haproxy(lab.haproxy().clone());
             plans.push(ServerPlan {
                 name: PROXY.to_owned(),
@@ -152,13 +155,16 @@ impl Cluster {
             let backends = proxy.backends.clone();
             cluster.proxy = servers
                 .pop()
-                .map(|server| Proxy::new(server, password.clone(), backends));
+                .map(|server| Proxy::new(server, password.clone(), backends, of_the_proxy));
         }
         let specs = cluster.topology.nodes.clone().into_iter();
         cluster.nodes = specs
             .zip(configs)
             .zip(servers)
-            .map(|((spec, config), server)| Node::new(spec, config, password.clone(), server))
+            .map(|((spec, config), server)| {
+                let keydb = spec.keydb.clone().unwrap_or_else(|| lab.keydb().clone());
+                Node::new(spec, keydb, config, password.clone(), server)
+            })
             .collect();
         cluster.startup.created = began.elapsed();
         Ok(cluster)

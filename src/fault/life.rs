@@ -6,6 +6,7 @@ use anyhow::Result;
 
 use super::{Fault, Unavailable};
 use crate::cluster::Cluster;
+use crate::history::{Phase, Recording};
 use crate::wait::{DEADLINE, Unmet, eventually};
 
 /// A fault that was injected and not yet taken back. Dropping it lets go of it.
@@ -89,6 +90,25 @@ impl Inflicted {
         Ok(inflicted)
     }
 
+    /// As [`Self::on`]; what becomes of it is noted in `recording`, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::on`].
+    pub async fn noted(
+        cluster: &Cluster,
+        fault: Arc<dyn Fault>,
+        recording: Option<&Recording>,
+    ) -> Result<Self, Toothless> {
+        let named = Arc::clone(&fault);
+        note(recording, &*named, Phase::Injected, "");
+        let inflicted = Self::on(cluster, fault).await;
+        match &inflicted {
+            Ok(inflicted) => note(recording, &*named, Phase::Bites, inflicted.bite()),
+            Err(toothless) => note(recording, &*named, Phase::Toothless, &toothless.to_string()),
+        }
+        inflicted
+    }
+
     /// What was seen when it bit.
     pub fn bite(&self) -> &str {
         &self.bite
@@ -109,6 +129,28 @@ impl Inflicted {
         let what = format!("{} is healed", self.fault.name());
         eventually(cluster, &what, DEADLINE, || self.fault.healed(cluster)).await?;
         Ok(())
+    }
+
+    /// As [`Self::recover`]; what becomes of it is noted in `recording`, if there is one.
+    ///
+    /// # Errors
+    /// As [`Self::recover`].
+    pub async fn recover_noted(
+        self,
+        cluster: &Cluster,
+        recording: Option<&Recording>,
+    ) -> Result<()> {
+        let fault = Arc::clone(&self.fault);
+        note(recording, &*fault, Phase::Recovering, "");
+        self.recover(cluster).await?;
+        note(recording, &*fault, Phase::Healed, "");
+        Ok(())
+    }
+}
+
+fn note(recording: Option<&Recording>, fault: &dyn Fault, phase: Phase, seen: &str) {
+    if let Some(recording) = recording {
+        recording.fault(&fault.name(), &fault.strikes(), phase, seen);
     }
 }
 

@@ -59,6 +59,7 @@ faults![
     node_pause::Pause strikes Node as "pause" (|of| of.node(Pause)): "SIGSTOP or the cgroup freezer: connections stay open, nothing answers",
     node_crash_loop::CrashLoop strikes Node as "crash-loop" (node_crash_loop::named): "SIGKILL, and again each time a node takes connections",
     node_restart::Restart strikes Node as "restart" (node_restart::named): "a node comes back with its data, with none, or with another persistence",
+    node_become::Become strikes Node as "become" (node_become::named): "a node comes back as another KeyDB on its data: a step of an upgrade",
     memory_limit::MemoryLimit strikes Node as "no-memory" (|of| of.node(MemoryLimit)): "maxmemory without eviction: a node refuses writes with OOM and answers reads",
     full_disk::FullDisk strikes Node as "full-disk" (|of| of.node(FullDisk::default())): "a node can make no file in its data directory: every save fails",
     network_disconnect::NetworkDisconnect strikes Node as "network-disconnect" (|of| of.node(NetworkDisconnect::default())): "takes a node's whole network away: nobody reaches it, nobody is told",
@@ -105,6 +106,47 @@ pub struct Kind {
     pub does: &'static str,
     /// Makes one of what a schedule says.
     pub make: fn(&MadeOf<'_>) -> Result<Arc<dyn Fault>, NameError>,
+}
+
+impl Kind {
+    /// One of this kind; none if its words do not suffice to make one.
+    fn sample(&self) -> Option<Arc<dyn Fault>> {
+        let target = match self.strikes {
+            What::Link => Some("primary1->primary2"),
+            What::Node => Some("primary1"),
+            What::Proxy => None,
+        };
+        // Some of the proxy's strike one primary; one kind needs to be told what a node becomes.
+        let targets = [target, Some("primary1")];
+        let parameters = [None, Some("version:0.0.0")];
+        let words = targets
+            .iter()
+            .flat_map(|it| parameters.map(|parameter| (*it, parameter)));
+        let mut made = words.filter_map(|(target, parameter)| {
+            let named = Named {
+                parameter: parameter.map(str::to_owned),
+                ..Named::new(self.name, target)
+            };
+            named.fault().ok()
+        });
+        made.next()
+    }
+}
+
+/// The colour of a fault that only its name is left of, in a saved history: that of the kind whose
+/// faults are called most alike. Grey for what is like none.
+pub fn colour_of(name: &str) -> &'static str {
+    const UNKNOWN: &str = "#7f8c8d";
+    let alike = |other: &str| {
+        let pairs = name.chars().zip(other.chars());
+        pairs.take_while(|(one, other)| one == other).count()
+    };
+    let samples = all().iter().filter_map(Kind::sample);
+    let likeness = samples.map(|fault| (alike(&fault.name()), fault.colour()));
+    match likeness.max_by_key(|(length, _)| *length) {
+        Some((length, colour)) if length > 2 => colour,
+        _ => UNKNOWN,
+    }
 }
 
 /// Why a fault cannot be had, where only the servers could tell: [`Fault::inject`] fails with it.
@@ -181,6 +223,15 @@ mod tests {
             let is_word = |c: char| c.is_ascii_lowercase() || c == '-';
             assert!(kind.name.chars().all(is_word), "{}", kind.name);
         }
+    }
+
+    #[test]
+    fn a_name_tells_the_colour() {
+        for kind in all() {
+            let fault = kind.sample().unwrap_or_else(|| panic!("no {}", kind.name));
+            assert_eq!(colour_of(&fault.name()), fault.colour(), "{}", fault.name());
+        }
+        assert_eq!(colour_of("xyz"), "#7f8c8d");
     }
 
     /// A file of a fault that is not in the table would not be compiled, and so not be missed.

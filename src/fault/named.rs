@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::link::{Link, Strike};
 use super::node::{Blow, NodeFault};
 use super::{Fault, Together};
+use crate::spec::KeydbSpec;
 
 /// A fault in words.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -173,6 +174,16 @@ impl MadeOf<'_> {
             .ok_or_else(|| self.named.wrong("its parameter is a time, such as 250ms"))
     }
 
+    /// The parameter as the SPEC of a KeyDB.
+    pub(super) fn keydb(&self) -> Result<KeydbSpec, NameError> {
+        let Some(text) = self.parameter() else {
+            let what = "its parameter is the KeyDB that the node becomes, such as version:6.3.4";
+            return Err(self.named.wrong(what));
+        };
+        let spec = text.parse::<KeydbSpec>();
+        spec.map_err(|error| self.named.wrong(error.to_string()))
+    }
+
     /// The parameter as a number.
     pub(super) fn number(&self, by_default: u64) -> Result<u64, NameError> {
         match self.parameter().map(str::parse) {
@@ -229,6 +240,7 @@ mod tests {
     #[case("kill replica1", "kill replica1", &["replica1"])]
     #[case("restart=wiped primary1", "restart primary1 without its data", &["primary1"])]
     #[case("maintenance primary1", "maintenance of primary1", &["proxy", "primary1"])]
+    #[case("become=version:6.3.4 primary1", "primary1 becomes version:6.3.4", &["primary1"])]
     #[case("restart-proxy", "restart proxy", &["proxy"])]
     fn words_name_a_fault(#[case] words: &str, #[case] name: &str, #[case] strikes: &[&str]) {
         let named: Named = words.parse().unwrap();
@@ -257,6 +269,8 @@ mod tests {
     #[case("delay=long a->b", "is a time")]
     #[case("restart=twice a", "one of kept, wiped")]
     #[case("throttle=slow a->b", "is a number")]
+    #[case("become primary1", "such as version:6.3.4")]
+    #[case("become=6.3.4 primary1", "not a KeyDB SPEC")]
     #[case("all-down primary1", "no target")]
     #[case("kill a b", "too many words")]
     fn what_names_no_fault_is_told(#[case] words: &str, #[case] why: &str) {
@@ -271,8 +285,12 @@ mod tests {
                 crate::fault::What::Link => Some("a->b"),
                 _ => Some("a"),
             };
-            let with = Named::new(kind.name, target).fault();
-            let without = Named::new(kind.name, None).fault();
+            let named = |target| Named {
+                parameter: (kind.name == "become").then(|| "version:6.3.4".to_owned()),
+                ..Named::new(kind.name, target)
+            };
+            let with = named(target).fault();
+            let without = named(None).fault();
             assert!(with.is_ok() != without.is_ok(), "{}", kind.name);
         }
     }

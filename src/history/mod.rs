@@ -21,7 +21,7 @@ pub use operation::{
     Action, Fate, Moment, Name, Names, Operation, Outcome, Reply, Token, UnknownToken,
 };
 pub use recording::{Record, Recording};
-pub use storage::{FILE, FORMAT, Saved, StorageError};
+pub use storage::{FILE, FORMAT, Saved, StorageError, WATCHED};
 pub use taps::{Crossings, DATA, PASSED, Taps};
 pub use watch::{INTERVAL, RESYNCS, RUN, Watch};
 pub(crate) use writes::longest_gap;

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use jiff::Timestamp;
+
 use super::{Event, History, Moment, Name, Names, Operation, Phase, Subject};
 
 /// How many operations a chunk of a client's record holds: no record ever doubles.
@@ -18,6 +20,8 @@ pub struct Recording {
 #[derive(Debug)]
 struct Shared {
     began: Instant,
+    /// The same by the wall clock.
+    date: Timestamp,
     clients: AtomicU32,
     names: Mutex<Names>,
     events: Mutex<Vec<Event>>,
@@ -36,12 +40,18 @@ impl Recording {
         Self {
             shared: Arc::new(Shared {
                 began: Instant::now(),
+                date: Timestamp::now(),
                 clients: AtomicU32::new(0),
                 names: Mutex::default(),
                 events: Mutex::default(),
                 operations: Mutex::default(),
             }),
         }
+    }
+
+    /// When it began by the wall clock, in Unix milliseconds: logs of servers are put beside it by that.
+    pub fn began(&self) -> i64 {
+        self.shared.date.as_millisecond()
     }
 
     /// The time on its clock.

@@ -22,6 +22,9 @@ use super::{Crossing, Event, Finals, Held, History, Moment, NodeData, Operation}
 pub const FORMAT: u32 = 2;
 /// What the file is called in its folder.
 pub const FILE: &str = "history.jsonl.zst";
+/// What a file of the same format is called that holds what servers showed during a trial without
+/// recorded traffic: a timeline is made of it, and nothing can be judged by it.
+pub const WATCHED: &str = "watched.jsonl.zst";
 /// Fast, and small enough.
 const LEVEL: i32 = 3;
 /// The longest line: more than any that is written, less than what would fill the memory.
@@ -36,6 +39,9 @@ pub struct Saved {
     pub identity: String,
     /// The faults that were planned, as text; empty if there were none.
     pub schedule: String,
+    /// When the recording began by the wall clock, in Unix milliseconds; none in what was recorded
+    /// before that was noted.
+    pub began: Option<i64>,
     /// What each node keeps on disk.
     pub persistence: BTreeMap<String, Persistence>,
     /// What happened.
@@ -128,6 +134,8 @@ struct Header {
     identity: String,
     schedule: String,
     #[serde(default)]
+    began: Option<i64>,
+    #[serde(default)]
     persistence: BTreeMap<String, Persistence>,
     #[serde(default)]
     finals_from: Moment,
@@ -163,14 +171,26 @@ impl Saved {
         };
         let unfinished = folder.join(format!("{FILE}.unfinished"));
         let out = BufWriter::new(File::create(&unfinished).map_err(failed)?);
-        let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(failed)?;
-        encoder.include_checksum(true).map_err(failed)?;
-        self.write(&mut encoder).map_err(failed)?;
-        let mut out = encoder.finish().map_err(failed)?;
+        let mut out = self.compressed(out).map_err(failed)?;
         out.flush().map_err(failed)?;
         out.get_ref().sync_all().map_err(failed)?;
         std::fs::rename(&unfinished, &file).map_err(failed)?;
         Ok(file)
+    }
+
+    /// The content of the file.
+    ///
+    /// # Errors
+    /// It cannot be compressed.
+    pub fn bytes(&self) -> std::io::Result<Vec<u8>> {
+        self.compressed(Vec::new())
+    }
+
+    fn compressed<W: Write>(&self, out: W) -> std::io::Result<W> {
+        let mut encoder = zstd::Encoder::new(out, LEVEL)?;
+        encoder.include_checksum(true)?;
+        self.write(&mut encoder)?;
+        encoder.finish()
     }
 
     fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
@@ -190,6 +210,7 @@ impl Saved {
             seed: self.seed,
             identity: self.identity.clone(),
             schedule: self.schedule.clone(),
+            began: self.began,
             persistence: self.persistence.clone(),
             finals_from: self.finals_from,
             length: history.length,
@@ -253,6 +274,7 @@ impl Saved {
         saved.seed = header.seed;
         saved.identity = header.identity;
         saved.schedule = header.schedule;
+        saved.began = header.began;
         saved.persistence = header.persistence;
         saved.finals_from = header.finals_from;
         saved.history.length = header.length;

@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(feature = "report")]
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, sleep};
@@ -24,6 +26,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 
 /// What a run ran against.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "report", derive(JsonSchema))]
 pub struct Identity {
     /// `docker`, `process` or `embedded`.
     pub testbed: String,
@@ -35,6 +38,7 @@ pub struct Identity {
 
 /// A KeyDB server by its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "report", derive(JsonSchema))]
 pub struct KeydbIdentity {
     /// The SPEC it was started from.
     pub spec: String,
@@ -54,6 +58,7 @@ pub struct KeydbIdentity {
 
 /// HAProxy by its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "report", derive(JsonSchema))]
 pub struct HaproxyIdentity {
     /// The SPEC it was started from.
     pub spec: String,
@@ -190,7 +195,7 @@ async fn ask_keydb(
             server.binary_sha256(executable).await?
         }
     };
-    let lacks = lacks(&mut client).await.map_err(failed)?;
+    let lacks = lacks(&mut client, model.is_none()).await.map_err(failed)?;
     let identity = KeydbIdentity {
         spec: spec.to_string(),
         git_sha1: info.get("redis_git_sha1").unwrap_or_default().to_owned(),
@@ -204,7 +209,7 @@ async fn ask_keydb(
 
 /// The commands that traffic sends, the commands and settings that scenarios need, and the options
 /// that their topologies name, which this server does not have.
-async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
+async fn lacks(client: &mut Client, real: bool) -> Result<BTreeSet<String>, ClientError> {
     let sent = Kind::ALL.map(|kind| Need::Command(kind.command()));
     let needs = scenario::all().iter().flat_map(|scenario| scenario.needs);
     let needs: Vec<Need> = needs.copied().chain(sent).collect();
@@ -217,12 +222,13 @@ async fn lacks(client: &mut Client) -> Result<BTreeSet<String>, ClientError> {
                 matches!(rows[..], [redis::Value::Array(_)])
             }
             Need::Setting(name) => has_option(client, name).await?,
+            Need::RealKeydb => real,
         };
         if !has {
             lacks.insert(need.name().to_owned());
         }
     }
-    let planned = crate::check::plan(&[], true).into_iter();
+    let planned = crate::check::plan(&[], scenario::Cost::Long).into_iter();
     let topologies = planned.filter_map(|it| (it.scenario.topology)(it.variant).ok());
     let nodes = topologies.flat_map(|topology| topology.nodes);
     let options = nodes.flat_map(|node| node.options.into_iter().map(|(name, _)| name));

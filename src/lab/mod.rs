@@ -12,6 +12,7 @@ pub(crate) use identity::last_words;
 pub use identity::{HaproxyIdentity, Identity, KeydbIdentity};
 pub use outlook::{Outlook, outlook};
 
+use crate::console;
 use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::spec::{HaproxySpec, KeydbSpec};
@@ -30,6 +31,7 @@ pub struct Lab {
     pace: Pace,
     lacks: BTreeSet<String>,
     schedule: Option<Schedule>,
+    watched: bool,
 }
 
 impl Lab {
@@ -40,7 +42,10 @@ impl Lab {
     /// Nothing that fits the settings can run here; the text says what is missing and the mend.
     pub async fn open(settings: &Settings) -> Result<Self, EnvironmentError> {
         let chosen = select::select(settings).await?;
-        chosen.testbed.sweep(false).await?;
+        // What others left does not keep a run from running: `clean` fails where this only tells.
+        if let Err(error) = chosen.testbed.sweep(false).await {
+            console::problem(format_args!("keydb-harness: goes on: {error}"));
+        }
         // Whatever the testbed, a run has its folder on this machine.
         ProcessTestbed.sweep(false).await?;
         let (identity, lacks) =
@@ -53,6 +58,7 @@ impl Lab {
             identity,
             lacks,
             schedule: None,
+            watched: false,
             passed_over: chosen.passed_over,
             seed: settings.seed.unwrap_or_else(rand::random),
         })
@@ -112,6 +118,15 @@ impl Lab {
         }
     }
 
+    /// The same lab with another seed.
+    #[must_use]
+    pub fn with_seed(&self, seed: u64) -> Self {
+        Self {
+            seed,
+            ..self.clone()
+        }
+    }
+
     /// The same lab, where scenarios that follow a schedule follow this one.
     #[must_use]
     pub fn with_schedule(&self, schedule: Schedule) -> Self {
@@ -119,6 +134,21 @@ impl Lab {
             schedule: Some(schedule),
             ..self.clone()
         }
+    }
+
+    /// The same lab, where what the servers of every trial show is recorded as it changes, for a
+    /// timeline.
+    #[must_use]
+    pub fn watched(&self) -> Self {
+        Self {
+            watched: true,
+            ..self.clone()
+        }
+    }
+
+    /// Whether what servers show is recorded.
+    pub fn is_watched(&self) -> bool {
+        self.watched
     }
 
     /// What goes wrong when, if that is given.

@@ -2,7 +2,9 @@
 
 use super::select::{candidates, programs};
 use crate::settings::Settings;
+#[cfg(feature = "docker")]
 use crate::spec::{HaproxySpec, KeydbSpec};
+#[cfg(feature = "docker")]
 use crate::testbed::docker::DockerTestbed;
 use crate::testbed::embedded::EmbeddedTestbed;
 use crate::testbed::process::ProcessTestbed;
@@ -37,6 +39,9 @@ async fn look(kind: TestbedKind, settings: &Settings) -> Result<Outlook, Environ
     let (keydb, haproxy) = programs(kind, settings)?;
     let programs = [Program::Keydb(keydb), Program::Haproxy(haproxy)];
     match kind {
+        #[cfg(not(feature = "docker"))]
+        TestbedKind::Docker => Err(super::select::no_docker()),
+        #[cfg(feature = "docker")]
         TestbedKind::Docker => {
             let testbed = DockerTestbed::connect().await?;
             let mut absent = Vec::new();
@@ -68,6 +73,7 @@ async fn look(kind: TestbedKind, settings: &Settings) -> Result<Outlook, Environ
 }
 
 /// A file of this machine is imported, not fetched.
+#[cfg(feature = "docker")]
 fn is_path(program: &Program) -> bool {
     matches!(
         program,

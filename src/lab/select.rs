@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::model::Quirks;
 use crate::settings::{Settings, TestbedChoice};
 use crate::spec::{DEFAULT_HAPROXY_IMAGE, HaproxySpec, KeydbSpec};
+#[cfg(feature = "docker")]
 use crate::testbed::docker::DockerTestbed;
 use crate::testbed::embedded::EmbeddedTestbed;
 use crate::testbed::process::{ProcessTestbed, find_haproxy};
@@ -110,8 +111,18 @@ async fn attempt(kind: TestbedKind, settings: &Settings) -> Result<Chosen, Envir
 
 async fn connect(kind: TestbedKind) -> Result<Arc<dyn Testbed>, EnvironmentError> {
     Ok(match kind {
+        #[cfg(feature = "docker")]
         TestbedKind::Docker => Arc::new(DockerTestbed::connect().await?),
+        #[cfg(not(feature = "docker"))]
+        TestbedKind::Docker => return Err(no_docker()),
         TestbedKind::Process => Arc::new(ProcessTestbed),
         TestbedKind::Embedded => Arc::new(EmbeddedTestbed),
     })
+}
+
+#[cfg(not(feature = "docker"))]
+pub(super) fn no_docker() -> EnvironmentError {
+    EnvironmentError::new(
+        "keydb-harness was built without containers: depend on it with its feature `docker`",
+    )
 }

@@ -44,6 +44,7 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("client-output-buffer-limit", ""),
     ("daemonize", "no"),
     ("databases", "16"),
+    ("dbfilename", "dump.rdb"),
     ("hz", "10"),
     ("loading-process-events-interval-bytes", "2097152"),
     ("logfile", ""),
@@ -53,9 +54,12 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("pidfile", ""),
     ("protected-mode", "yes"),
     ("repl-backlog-ttl", "3600"),
+    ("repl-diskless-load", "disabled"),
     ("repl-diskless-sync", "no"),
+    ("repl-diskless-sync-delay", "5"),
     ("replica-announce-ip", ""),
     ("replica-announce-port", "0"),
+    ("replica-quorum", "-1"),
     ("replica-serve-stale-data", "yes"),
     ("server-threads", "1"),
     ("tcp-backlog", "511"),
@@ -106,6 +110,11 @@ impl Config {
             let value = words[1..].join(" ");
             match (name, &words[1..]) {
                 (_, []) => return Err(refused("Bad directive or wrong number of arguments")),
+                ("replicaof", [no, one])
+                    if no.eq_ignore_ascii_case("no") && one.eq_ignore_ascii_case("one") =>
+                {
+                    config.upstreams.clear();
+                }
                 ("replicaof", [host, port]) => {
                     let port = port.parse().map_err(|_| refused("Invalid master port"))?;
                     config.upstreams.push((host.clone(), port));
@@ -119,6 +128,13 @@ impl Config {
         }
         if let Some(saves) = saves {
             config.values.insert("save".to_owned(), saves.join(" "));
+        }
+        if config.is_set("multi-master") && !config.is_set("active-replica") {
+            return Err(ConfigError {
+                line: text.lines().count(),
+                text: "multi-master yes".to_owned(),
+                reason: "Multi Master requires active replication to be enabled.".to_owned(),
+            });
         }
         if config.is_set("active-replica") {
             // docs active-rep.md: the option also implies replica-read-only no (P3).

@@ -86,6 +86,8 @@ async fn serve(node: &Rc<Node>, mut socket: TcpStream) {
                 let asking = Asking {
                     from,
                     port: session.listening_port,
+                    announced: session.announced_ip,
+                    is_active: session.is_active,
                 };
                 return attach(node, socket, received, asking, &replid, offset).await;
             }

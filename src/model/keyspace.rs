@@ -1,4 +1,4 @@
-//! The data of a node: sixteen databases of keys, each of which remembers its recent writes in the
+//! The data of a node: databases of keys, each of which remembers its recent writes in the
 //! order in which they were made anywhere in the cluster.
 //!
 //! This is the promise "the newest write will win" (docs active-rep.md, P7, P21) as a rule that
@@ -18,8 +18,6 @@ use super::command::{self, Effect, Refusal};
 use super::object::{Object, Slot};
 use super::stamp::Stamp;
 
-/// KeyDB's default number of databases.
-pub(super) const DATABASES: usize = 16;
 /// How many writes a key remembers before the older half is folded into its base.
 const REMEMBERED: usize = 65536;
 
@@ -193,14 +191,20 @@ pub(super) struct Keyspace {
 }
 
 impl Default for Keyspace {
+    /// As many databases as KeyDB has by default.
     fn default() -> Self {
-        Self {
-            databases: vec![Database::default(); DATABASES],
-        }
+        Self::of(16)
     }
 }
 
 impl Keyspace {
+    /// So many empty databases.
+    pub(super) fn of(databases: usize) -> Self {
+        Self {
+            databases: vec![Database::default(); databases],
+        }
+    }
+
     /// Carries out a client's command on one key. Gives back its reply and, if it wrote, the write
     /// as it is to be passed on: `stamp` is asked for only then.
     ///
@@ -239,12 +243,13 @@ impl Keyspace {
         Ok((reply, write))
     }
 
-    /// Takes in a write that was made elsewhere. Gives back whether it was new.
+    /// Takes in a write that was made elsewhere, unless there is no such database here. Gives back
+    /// whether it was new.
     pub(super) fn insert(&mut self, database: usize, key: &Bytes, write: Write) -> bool {
-        self.databases[database]
-            .keys
-            .entry(key.clone())
-            .or_default()
-            .insert(write)
+        let Some(database) = self.databases.get_mut(database) else {
+            return false;
+        };
+        let entry = database.keys.entry(key.clone()).or_default();
+        entry.insert(write)
     }
 }

@@ -188,6 +188,8 @@ quirks! {
     OldTtlStays = "old-ttl-stays", Expiry, "KEEPTTL and PERSIST mixed up in the stream; #229";
     /// A node takes connections and answers PING while it reads its files, and refuses all else.
     PongWhileLoading = "pong-while-loading", WrongInfo, "PING is answered +PONG while loading (measured, all versions)";
+    /// A node takes connections while it reads its files, and refuses with an error that does not say so.
+    LoadingUnnamed = "loading-unnamed", WrongInfo, "the text of LOADING changed between 6.0.18 and 6.2.2, and probes compare it (read in the source)";
     /// A replica shows an offset in its primary's stream that stands still.
     FrozenReplicaOffset = "frozen-replica-offset", WrongInfo, "replica offsets that do not move in INFO: #224";
     /// A key with less than five seconds to live is gone on other nodes after half of them.
@@ -198,6 +200,14 @@ quirks! {
     MessagesTwiceAfterLoss = "messages-twice-after-loss", Messages, "commands come back to their origin, PUBLISH among them: #347";
     /// A primary carries out its own writes of an earlier life again when its peer sends them back.
     ForgetsItself = "forgets-itself", DoubleApplication, "own writes come back in a partial resync after a restart (measured, 6.3.x)";
+    /// A node tells all who ask the identity that every other tells as well.
+    SharedIdentity = "shared-identity", DoubleApplication, "own and foreign writes are told apart by the identity of a process (KeyDB docs active-rep.md)";
+    /// A primary that lost its peer once passes each write on thirty times.
+    FloodsAfterLoss = "floods-after-loss", Performance, "memory and traffic explode after a node was cut off: #844, #207";
+    /// A primary that is followed takes a third of a second for each write.
+    SlowWithFollowers = "slow-with-followers", Performance, "write throughput drops with a replica attached: #169, #246, #765";
+    /// While a primary merges one peer's data it drops what the others pass on.
+    DropsWhileMerging = "drops-while-merging", LostWrite, "writes of one primary are refused while another's data is merged: #402, #507, #554";
 }
 
 /// A name that is no quirk.

@@ -77,6 +77,11 @@ pub(super) fn put_reply(buffer: &mut BytesMut, reply: &BytesFrame) {
     let _ = extend_encode(buffer, reply, false);
 }
 
+/// As [`simple`], of a text that was made.
+pub(super) fn simple_owned(text: String) -> BytesFrame {
+    BytesFrame::SimpleString(text.into())
+}
+
 /// A reply that is a word.
 pub(super) fn simple(text: &'static str) -> BytesFrame {
     BytesFrame::SimpleString(Bytes::from_static(text.as_bytes()))

@@ -1,19 +1,19 @@
 //! What a connection remembers between commands, and whether a command may run.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Instant;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use redis_protocol::resp2::types::BytesFrame;
 
 use super::channels;
 use super::command::{self, Command, Refusal, View};
 use super::introspection as server;
-use super::keyspace::{DATABASES, Write};
+use super::keyspace::Write;
 use super::node::Node;
 use super::quirk::Quirk;
-use super::resp::{bulk, error, simple};
+use super::resp::{self, bulk, error, simple};
 use super::stamp::{Stamp, an_hour_before, millis, now_millis};
 
 /// What follows a command.
@@ -48,14 +48,21 @@ pub(super) struct Session {
     pub(super) to: SocketAddr,
     pub(super) name: Bytes,
     pub(super) database: usize,
-    /// As `REPLCONF listening-port` announced.
+    /// What `REPLCONF` announced: the port it listens on, the address if it names one, and whether
+    /// it is an active replica.
     pub(super) listening_port: u16,
+    /// Since `DEBUG FORCE-MASTER`: it may replay commands.
+    pub(super) poses_as_master: bool,
+    pub(super) announced_ip: Option<IpAddr>,
+    pub(super) is_active: bool,
     authenticated: bool,
     transaction: Option<Transaction>,
     /// Keys that EXEC depends on, and the newest write each had.
     watched: Vec<(usize, Bytes, Stamp)>,
 }
 
+const MASTERDOWN: &str =
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 const LOADING: &str = "LOADING KeyDB is loading the dataset in memory";
 
 impl Session {
@@ -67,6 +74,9 @@ impl Session {
             name: Bytes::new(),
             database: 0,
             listening_port: 0,
+            poses_as_master: false,
+            announced_ip: None,
+            is_active: false,
             authenticated: false,
             transaction: None,
             watched: Vec::new(),
@@ -133,6 +143,9 @@ impl Session {
         let served_while_loading = server::is_served_while_loading(name)
             || (name == "PING" && node.quirks.has(Quirk::PongWhileLoading));
         if (node.is_booting() || refuses) && !served_while_loading {
+            if node.quirks.has(Quirk::LoadingUnnamed) {
+                return Err("ERR not now".to_owned());
+            }
             return Err(LOADING.to_owned());
         }
         let Some(data) = data else { return Ok(None) };
@@ -142,6 +155,8 @@ impl Session {
         }
         if node.is_plain_replica() {
             self.admit_on_replica(node, data)?;
+        } else {
+            admit_on_primary(node, data)?;
         }
         Ok(Some(data))
     }
@@ -157,10 +172,7 @@ impl Session {
         let down = !masters.iter().any(|master| master.link_up.get());
         let serves_stale = node.config.borrow().is_set("replica-serve-stale-data");
         if down && (!serves_stale || node.quirks.has(Quirk::RefusesWhileDown)) {
-            return Err(
-                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'."
-                    .to_owned(),
-            );
+            return Err(MASTERDOWN.to_owned());
         }
         if data.writes
             && node.config.borrow().is_set("replica-read-only")
@@ -200,8 +212,9 @@ impl Session {
                 self.watched.clear();
                 simple("OK")
             }
+            "RREPLAY" if self.poses_as_master => self.replay(node, argv),
             "AUTH" => self.authenticate(node, argv),
-            "SELECT" => self.select(&argv[1]),
+            "SELECT" => self.select(node, &argv[1]),
             "SUBSCRIBE" | "PSUBSCRIBE" => return Next::Listen,
             "UNSUBSCRIBE" | "PUNSUBSCRIBE" => channels::listens_to_nothing(name, argv),
             "PUBLISH" => channels::publish(node, argv),
@@ -236,13 +249,35 @@ impl Session {
         }
     }
 
-    fn select(&mut self, index: &Bytes) -> BytesFrame {
+    /// `RREPLAY uuid command [database …]`: one command on data, in that database or the current one.
+    fn replay(&mut self, node: &Rc<Node>, argv: &[Bytes]) -> BytesFrame {
+        let mut inner = BytesMut::from(argv.get(2).map_or(&b""[..], |inner| &inner[..]));
+        let Ok(Some(inner)) = resp::take_command(&mut inner) else {
+            return error("ERR Invalid command");
+        };
+        let name = String::from_utf8_lossy(&inner[0]).to_ascii_uppercase();
+        let Some(data) = command::find(&name) else {
+            return error(command::unknown_command(&inner));
+        };
+        let current = self.database;
+        if let Some(database) = argv.get(3)
+            && let refused @ BytesFrame::Error(_) = self.select(node, database)
+        {
+            return refused;
+        }
+        self.run_alone(node, data, &inner);
+        self.database = current;
+        simple("OK")
+    }
+
+    fn select(&mut self, node: &Node, index: &Bytes) -> BytesFrame {
         let index: Option<i64> = std::str::from_utf8(index)
             .ok()
             .and_then(|text| text.parse().ok());
+        let databases = node.keyspace.borrow().databases.len();
         match index.map(usize::try_from) {
             None => error("ERR value is not an integer or out of range"),
-            Some(Ok(index)) if index < DATABASES => {
+            Some(Ok(index)) if index < databases => {
                 self.database = index;
                 simple("OK")
             }
@@ -278,8 +313,10 @@ impl Session {
             let name = String::from_utf8_lossy(&argv[0]).to_ascii_uppercase();
             replies.push(match (command::find(&name), name.as_str()) {
                 (Some(data), _) => self.run_one(node, data, argv, &mut group),
-                (None, "SELECT") => self.select(&argv[1]),
+                (None, "SELECT") => self.select(node, &argv[1]),
                 (None, "UNWATCH") => simple("OK"),
+                (None, "CLIENT") => server::client(node, self, argv),
+                (None, "DEBUG") => server::debug(node, self, argv),
                 (None, "AUTH") => self.authenticate(node, argv),
                 (None, "ECHO") => bulk(argv[1].clone()),
                 (None, "PING") if argv.len() > 1 => bulk(argv[1].clone()),
@@ -351,4 +388,22 @@ fn newest(node: &Node, database: usize, key: &Bytes) -> Stamp {
     entry
         .map(super::keyspace::Entry::newest)
         .unwrap_or_default()
+}
+
+/// What keydb.conf says of a primary: it serves nothing with fewer primaries than its quorum if it
+/// may not serve stale data (P57), and takes no writes with too few replicas (P50).
+fn admit_on_primary(node: &Node, data: &Command) -> Result<(), Refusal> {
+    let config = node.config.borrow();
+    let masters = node.masters.borrow();
+    let up = masters.iter().filter(|master| master.link_up.get()).count();
+    let quorum: i64 = config.get("replica-quorum").parse().unwrap_or(-1);
+    let quorum = usize::try_from(quorum).unwrap_or(masters.len());
+    if !config.is_set("replica-serve-stale-data") && up < quorum {
+        return Err(MASTERDOWN.to_owned());
+    }
+    let wanted = config.number("min-replicas-to-write");
+    if data.writes && (node.stream.borrow().followers.len() as u64) < wanted {
+        return Err("NOREPLICAS Not enough good replicas to write.".to_owned());
+    }
+    Ok(())
 }

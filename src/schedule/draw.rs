@@ -12,7 +12,8 @@ use crate::fault::{self, Named, What};
 /// Kinds that are not drawn. A slow start needs keys of its own, which a full resync may bring back
 /// to all nodes after it has removed them (F5). A primary without memory refuses what its peer writes
 /// meanwhile and skips it for good (#227; measured, 6.3.4): nothing else would be seen behind that.
-const LEFT_OUT: &[&str] = &["slow-start", "no-memory"];
+/// What a node is to become is no chance.
+const LEFT_OUT: &[&str] = &["slow-start", "no-memory", "become"];
 
 /// How a schedule is drawn: faults one after the other, each taken back before the next, with time
 /// in between.

@@ -1,12 +1,12 @@
 //! A schedule carried out on a cluster under traffic.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use tokio::time::sleep;
 
 use super::{Act, Schedule, Step, When};
 use crate::cluster::Cluster;
 use crate::fault::{Inflicted, Named, Toothless};
-use crate::history::{Phase, Recording};
+use crate::history::Recording;
 use crate::workload::traffic::{Route, Traffic};
 
 /// What a schedule is carried out on.
@@ -36,22 +36,38 @@ struct Lasting {
 /// ([`Unmet`](crate::wait::Unmet)).
 pub async fn perform(schedule: &Schedule, stage: &Stage<'_>) -> Result<Option<Toothless>> {
     let mut lasting: Vec<Lasting> = Vec::new();
-    for Step { when, act } in &schedule.steps {
-        stage.wait(*when).await?;
-        match act {
-            Act::Nothing => {}
-            Act::Inflict(named) => match stage.inflict(named).await? {
-                Ok(inflicted) => lasting.push(Lasting {
-                    named: named.clone(),
-                    inflicted,
-                }),
-                Err(toothless) => return Ok(Some(toothless)),
-            },
-            Act::Recover(which) => {
-                let is_meant = |one: &mut Lasting| which.as_ref().is_none_or(|it| *it == one.named);
-                for one in lasting.extract_if(.., is_meant).collect::<Vec<_>>() {
-                    stage.recover(one.inflicted).await?;
-                }
+    for (position, step) in schedule.steps.iter().enumerate() {
+        let said = || format!("step {} of the schedule, '{step}'", position + 1);
+        let done = carry_out(step, stage, &mut lasting).await;
+        if let Some(toothless) = done.with_context(said)? {
+            return Ok(Some(toothless));
+        }
+    }
+    Ok(None)
+}
+
+async fn carry_out(
+    Step { when, act }: &Step,
+    stage: &Stage<'_>,
+    lasting: &mut Vec<Lasting>,
+) -> Result<Option<Toothless>> {
+    stage.wait(*when).await?;
+    match act {
+        Act::Nothing => {}
+        Act::Inflict(named) => match stage.inflict(named).await? {
+            Ok(inflicted) => lasting.push(Lasting {
+                named: named.clone(),
+                inflicted,
+            }),
+            Err(toothless) => return Ok(Some(toothless)),
+        },
+        Act::Recover(which) => {
+            let is_meant = |one: &mut Lasting| which.as_ref().is_none_or(|it| *it == one.named);
+            for one in lasting.extract_if(.., is_meant).collect::<Vec<_>>() {
+                // After an upgrade that failed everybody wants to know at which node.
+                let named = one.named.clone();
+                let recovered = stage.recover(one.inflicted).await;
+                recovered.with_context(|| format!("taking back '{named}'"))?;
             }
         }
     }
@@ -110,28 +126,12 @@ impl Stage<'_> {
 
     async fn inflict(&self, named: &Named) -> Result<Result<Inflicted, Toothless>> {
         let fault = named.fault()?;
-        let (name, nodes) = (fault.name(), fault.strikes());
-        let note = |phase, seen: &str| self.recording.fault(&name, &nodes, phase, seen);
-        note(Phase::Injected, "");
-        Ok(match Inflicted::on(self.cluster, fault).await {
-            Ok(inflicted) => {
-                note(Phase::Bites, inflicted.bite());
-                Ok(inflicted)
-            }
-            Err(toothless) => {
-                note(Phase::Toothless, &toothless.to_string());
-                Err(toothless)
-            }
-        })
+        Ok(Inflicted::noted(self.cluster, fault, Some(self.recording)).await)
     }
 
     async fn recover(&self, inflicted: Inflicted) -> Result<()> {
-        let fault = inflicted.fault();
-        let (name, nodes) = (fault.name(), fault.strikes());
-        let note = |phase| self.recording.fault(&name, &nodes, phase, "");
-        note(Phase::Recovering);
-        inflicted.recover(self.cluster).await?;
-        note(Phase::Healed);
-        Ok(())
+        inflicted
+            .recover_noted(self.cluster, Some(self.recording))
+            .await
     }
 }

@@ -4,6 +4,7 @@
 //! cluster. A [`Server`] is one KeyDB or HAProxy that can be started, stopped, killed and paused.
 //! To add a testbed: one folder with these three traits implemented, one line in [`crate::lab`].
 
+#[cfg(feature = "docker")]
 pub mod docker;
 pub mod embedded;
 pub mod process;
@@ -80,14 +81,14 @@ impl TestbedKind {
                 steady: Duration::from_millis(2500),
                 short_ttl: 5,
                 health_check: HEALTH_CHECK,
-                jobs: 3,
+                jobs: 4,
             },
             Self::Embedded => Pace {
                 deadline: Duration::from_secs(20),
                 steady: Duration::from_millis(150),
                 short_ttl: 2,
                 health_check: Duration::from_millis(40),
-                jobs: 8,
+                jobs: 12,
             },
         }
     }

@@ -24,6 +24,8 @@ pub enum TopologyError {
 pub struct Builder {
     primaries: usize,
     ring: bool,
+    /// Primaries that follow nobody at their start, and that nobody follows.
+    alone: Vec<String>,
     replicas: usize,
     proxy: bool,
     health_check: HealthCheck,
@@ -34,6 +36,7 @@ pub struct Builder {
     node_keydb: Vec<(String, KeydbSpec)>,
     guide_ports: bool,
     relayed: Relayed,
+    multi_master: Option<bool>,
 }
 
 impl Builder {
@@ -41,6 +44,7 @@ impl Builder {
         Self {
             primaries,
             ring: false,
+            alone: Vec::new(),
             replicas: 0,
             proxy: true,
             health_check: HealthCheck::default(),
@@ -51,6 +55,7 @@ impl Builder {
             node_keydb: Vec::new(),
             guide_ports: false,
             relayed: Relayed::None,
+            multi_master: None,
         }
     }
 
@@ -64,6 +69,28 @@ impl Builder {
     /// Adds `count` read-only replicas. They follow the proxy, or the first primary without one.
     pub fn replicas(mut self, count: usize) -> Self {
         self.replicas = count;
+        self
+    }
+
+    /// Starts this primary without a link to or from another: links are made at run time, with
+    /// `REPLICAOF`.
+    pub fn alone(mut self, primary: impl Into<String>) -> Self {
+        self.alone.push(primary.into());
+        self
+    }
+
+    /// As [`Builder::alone`], for every primary, with `multi-master yes` or without.
+    pub fn unlinked(mut self, multi_master: bool) -> Self {
+        self.alone = (1..=self.primaries)
+            .map(|n| format!("primary{n}"))
+            .collect();
+        self.multi_master = Some(multi_master);
+        self
+    }
+
+    /// Sets `multi-master` on the primaries: otherwise it is `yes` where one follows several.
+    pub fn multi_master(mut self, multi_master: bool) -> Self {
+        self.multi_master = Some(multi_master);
         self
     }
 
@@ -152,6 +179,12 @@ impl Builder {
                 .position(|name| name == wanted)
                 .ok_or_else(|| TopologyError::NoSuchNode(wanted.to_owned(), names.join(", ")))
         };
+        for primary in &self.alone {
+            nodes[position(primary)?].follows.clear();
+            for node in nodes.iter_mut().filter(|it| it.role == Role::Primary) {
+                node.follows.retain(|upstream| upstream.server() != primary);
+            }
+        }
         for (node, name, value) in &self.node_options {
             nodes[position(node)?]
                 .options
@@ -166,7 +199,8 @@ impl Builder {
             health_check: self.health_check,
             host_port: self.guide_ports.then_some(6379),
         });
-        let multi_master = nodes.iter().any(|node| node.follows.len() > 1);
+        let several = nodes.iter().any(|node| node.follows.len() > 1);
+        let multi_master = self.multi_master.unwrap_or(several);
         Ok(Topology {
             nodes,
             proxy,
@@ -276,6 +310,19 @@ mod tests {
             .build()
             .expect("valid");
         assert_eq!(follows(&topology, "replica1"), [node("primary1")]);
+    }
+
+    #[test]
+    fn who_starts_alone_has_no_link() {
+        let pair = Topology::mesh(3).alone("primary3").build().expect("valid");
+        assert_eq!(follows(&pair, "primary1"), [node("primary2")]);
+        assert_eq!(follows(&pair, "primary2"), [node("primary1")]);
+        assert_eq!(follows(&pair, "primary3"), []);
+        assert!(!pair.multi_master);
+
+        let apart = Topology::mesh(4).unlinked(true).build().expect("valid");
+        assert!(apart.nodes.iter().all(|node| node.follows.is_empty()));
+        assert!(apart.multi_master);
     }
 
     #[rstest]

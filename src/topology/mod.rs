@@ -87,6 +87,22 @@ pub enum HealthCheck {
     WriteProbe,
 }
 
+impl HealthCheck {
+    /// Every check, by its name.
+    pub const ALL: &[(&str, Self)] = &[
+        ("tcp", Self::Tcp),
+        ("ping", Self::Ping),
+        ("ping-and-role", Self::PingAndRole),
+        ("write-probe", Self::WriteProbe),
+    ];
+
+    /// The one of that name; the default if there is none.
+    pub fn named(name: &str) -> Self {
+        let found = Self::ALL.iter().find(|(known, _)| *known == name);
+        found.map_or_else(Self::default, |(_, check)| *check)
+    }
+}
+
 /// HAProxy in front of the primaries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxySpec {
@@ -120,7 +136,8 @@ pub struct Topology {
     pub proxy: Option<ProxySpec>,
     /// `requirepass` and `masterauth` of every node.
     pub password: Option<String>,
-    /// `multi-master yes` on the primaries: needed when one of them follows several.
+    /// `multi-master yes` on the primaries: needed when one of them follows several, from the start
+    /// or later.
     pub multi_master: bool,
     /// The links that cross a relay.
     pub relayed: Relayed,

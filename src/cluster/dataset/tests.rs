@@ -17,8 +17,6 @@ fn kind(word: &str) -> Value {
     Value::SimpleString(word.to_owned())
 }
 
-const NO_TTL: Value = Value::Int(-1);
-
 fn held_as(word: &str, reply: &Value) -> Option<String> {
     held(&kind(word), &NO_TTL, reply)
 }

@@ -179,6 +179,7 @@ fn saved() -> impl Strategy<Value = Saved> {
                 seed,
                 identity: text.clone(),
                 schedule: text,
+                began: Some(1_764_000_000_000),
                 persistence: BTreeMap::from([("primary1".to_owned(), Persistence::Aof)]),
                 finals_from: Moment(7),
                 history,

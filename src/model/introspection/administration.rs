@@ -6,7 +6,8 @@ use redis_protocol::resp2::types::BytesFrame;
 use super::{arity, digest, text};
 use crate::model::command;
 use crate::model::node::{Node, new_replid};
-use crate::model::resp::{bulk, error, simple};
+use crate::model::replication::Master;
+use crate::model::resp::{bulk, error, simple, simple_owned};
 use crate::model::session::Session;
 use crate::model::stamp::now_millis;
 
@@ -70,8 +71,8 @@ pub(super) fn command(argv: &[Bytes]) -> BytesFrame {
     BytesFrame::Array(rows.collect())
 }
 
-/// `CLIENT ID|GETNAME|SETNAME|LIST`, of this connection only.
-pub(super) fn client(session: &mut Session, argv: &[Bytes]) -> BytesFrame {
+/// `CLIENT ID|GETNAME|SETNAME|LIST`, of this connection only, and `CLIENT KILL` of links to masters.
+pub(in crate::model) fn client(node: &Node, session: &mut Session, argv: &[Bytes]) -> BytesFrame {
     match (text(&argv[1]).to_ascii_uppercase().as_str(), argv.len()) {
         ("ID", 2) => integer(session.id),
         ("GETNAME", 2) if session.name.is_empty() => BytesFrame::Null,
@@ -88,18 +89,53 @@ pub(super) fn client(session: &mut Session, argv: &[Bytes]) -> BytesFrame {
             text(&session.name),
             session.database
         )),
+        ("KILL", 3 | 4) => kill(node, &argv[2..]),
         (other, _) => error(unknown_subcommand(other, "CLIENT")),
     }
 }
 
-/// `DEBUG DIGEST`, `DEBUG SLEEP seconds`, `DEBUG CHANGE-REPL-ID`.
-pub(super) fn debug(node: &Node, argv: &[Bytes]) -> BytesFrame {
+/// `CLIENT KILL TYPE master|replica`, `CLIENT KILL address` of a master: links break.
+fn kill(node: &Node, which: &[Bytes]) -> BytesFrame {
+    let words: Vec<String> = which.iter().map(text).collect();
+    let masters = node.masters.borrow();
+    let all = match &words[..] {
+        [kind, name] if kind.eq_ignore_ascii_case("TYPE") => {
+            match name.to_ascii_lowercase().as_str() {
+                "master" => true,
+                "replica" | "slave" => {
+                    let followers = std::mem::take(&mut node.stream.borrow_mut().followers);
+                    return integer(followers.len() as u64);
+                }
+                _ => return error("ERR the model breaks replication links only"),
+            }
+        }
+        [_] => false,
+        _ => return error("ERR syntax error"),
+    };
+    let at = |master: &Master| format!("{}:{}", master.host, master.port);
+    let killed = masters
+        .iter()
+        .filter(|master| master.link_up.get() && (all || words[0] == at(master)));
+    let count = killed.map(|master| master.broken.notify_one()).count();
+    match (all, count) {
+        (false, 0) => error("ERR No such client"),
+        (false, _) => simple("OK"),
+        (true, count) => integer(count as u64),
+    }
+}
+
+/// `DEBUG DIGEST`, `DEBUG SLEEP seconds`, `DEBUG CHANGE-REPL-ID`, `DEBUG FORCE-MASTER yes`.
+pub(in crate::model) fn debug(node: &Node, session: &mut Session, argv: &[Bytes]) -> BytesFrame {
     match (text(&argv[1]).to_ascii_uppercase().as_str(), argv.get(2)) {
         ("DIGEST", None) => simple_owned(digest::of(&node.keyspace.borrow())),
         ("SLEEP", Some(seconds)) => {
             let seconds: f64 = text(seconds).parse().unwrap_or(0.0);
             // The whole server sleeps, as KeyDB does.
             std::thread::sleep(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 60.0)));
+            simple("OK")
+        }
+        ("FORCE-MASTER", Some(_)) => {
+            session.poses_as_master = true;
             simple("OK")
         }
         ("CHANGE-REPL-ID", None) => {
@@ -109,10 +145,6 @@ pub(super) fn debug(node: &Node, argv: &[Bytes]) -> BytesFrame {
         }
         (other, _) => error(unknown_subcommand(other, "DEBUG")),
     }
-}
-
-fn simple_owned(text: String) -> BytesFrame {
-    BytesFrame::SimpleString(text.into())
 }
 
 pub(super) fn unknown_subcommand(given: &str, command: &str) -> String {

@@ -28,6 +28,10 @@ pub(super) fn config(node: &Node, argv: &[Bytes]) -> BytesFrame {
             if name == "appendonly" {
                 node.rewrite_aof();
             }
+            if name == "repl-backlog-size" {
+                let size = node.config.borrow().number(&name);
+                node.stream.borrow_mut().backlog.resize(size);
+            }
             simple("OK")
         }
         ("RESETSTAT", []) => simple("OK"),

@@ -4,11 +4,12 @@
 //! `keydb_harness_model` says what it is.
 
 use std::fmt::{Display, Write as _};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::model::KEYDB;
-use crate::model::node::Node;
+use crate::model::node::{Node, new_replid};
 use crate::model::quirk::Quirk;
 use crate::model::replication::{Master, NO_REPLID};
 use crate::model::stamp::now_millis;
@@ -116,7 +117,9 @@ fn stats(node: &Node, section: &mut Section<'_>) {
 
 fn replication(node: &Node, section: &mut Section<'_>) {
     let masters = node.masters.borrow();
-    let stream = node.stream.borrow();
+    let patience = Duration::from_secs(node.config.borrow().number("repl-backlog-ttl"));
+    let mut stream = node.stream.borrow_mut();
+    stream.expire(masters.is_empty(), patience, new_replid());
     let active = node.is_active();
     let alone = node.quirks.has(Quirk::MasterWhenAlone)
         && !masters.iter().any(|master| master.link_up.get());
@@ -151,6 +154,9 @@ fn replication(node: &Node, section: &mut Section<'_>) {
         section.put("replica_announced", 1);
     }
     section.put("connected_slaves", stream.followers.len());
+    if node.config.borrow().number("min-replicas-to-write") > 0 {
+        section.put("min_slaves_good_slaves", stream.followers.len());
+    }
     for (number, follower) in stream.followers.iter().enumerate() {
         section.put(
             &format!("slave{number}"),
@@ -175,7 +181,7 @@ fn replication(node: &Node, section: &mut Section<'_>) {
         .second_offset
         .and_then(|offset| i64::try_from(offset).ok());
     section.put("second_repl_offset", second.unwrap_or(-1));
-    section.put("repl_backlog_active", 1);
+    section.put("repl_backlog_active", u8::from(!stream.freed));
     section.put("repl_backlog_size", stream.backlog.size());
     section.put("repl_backlog_first_byte_offset", stream.backlog.first());
     section.put("repl_backlog_histlen", stream.backlog.len());
@@ -206,8 +212,13 @@ fn link(master: &Master, up: bool, frozen: bool, prefix: &str, section: &mut Sec
         &format!("{prefix}_sync_in_progress"),
         u8::from(master.syncing.get()),
     );
-    section.put("slave_read_repl_offset", offset);
-    section.put("slave_repl_offset", offset);
+    // Servers print these two without a number for each master (I3): the model does so for the first.
+    let prefix = match prefix {
+        "master" => String::new(),
+        other => format!("{other}_"),
+    };
+    section.put(&format!("{prefix}slave_read_repl_offset"), offset);
+    section.put(&format!("{prefix}slave_repl_offset"), offset);
 }
 
 fn word(up: bool) -> &'static str {

@@ -10,9 +10,11 @@ use tokio::time::{Instant, timeout_at};
 
 use super::text;
 use crate::model::node::{Node, new_replid};
-use crate::model::replication::{Master, follow};
-use crate::model::resp::{error, simple};
+use crate::model::quirk::Quirk;
+use crate::model::replication::{Master, follow, uuid};
+use crate::model::resp::{error, simple, simple_owned};
 use crate::model::session::{Next, Session};
+use crate::model::stamp::Origin;
 
 /// `PSYNC replid offset`.
 pub(in crate::model) fn psync(node: &Node, argv: &[Bytes]) -> Next {
@@ -36,7 +38,7 @@ pub(in crate::model) fn psync(node: &Node, argv: &[Bytes]) -> Next {
 }
 
 /// `REPLCONF name value …`.
-pub(in crate::model) fn replconf(_node: &Node, session: &mut Session, argv: &[Bytes]) -> Next {
+pub(in crate::model) fn replconf(node: &Node, session: &mut Session, argv: &[Bytes]) -> Next {
     if argv.len().is_multiple_of(2) {
         return Next::Reply(error("ERR syntax error"));
     }
@@ -47,7 +49,15 @@ pub(in crate::model) fn replconf(_node: &Node, session: &mut Session, argv: &[By
                 Err(_) => return Next::Reply(error("ERR value is not an integer or out of range")),
             },
             "ack" | "getack" => return Next::Silence,
-            "capa" | "uuid" | "ip-address" | "version" => {}
+            "ip-address" => session.announced_ip = text(&pair[1]).parse().ok(),
+            "capa" => session.is_active |= pair[1].eq_ignore_ascii_case(b"active"),
+            // Who asks by its own identity is told the node's (P10).
+            "uuid" => {
+                let shared = node.quirks.has(Quirk::SharedIdentity);
+                let origin = if shared { Origin(1) } else { node.origin };
+                return Next::Reply(simple_owned(uuid(origin)));
+            }
+            "version" => {}
             other => {
                 return Next::Reply(error(format!("ERR Unrecognized REPLCONF option: {other}")));
             }

@@ -17,6 +17,7 @@ use super::node::Node;
 use super::resp::{bulk, error, simple};
 use super::session::Session;
 
+pub(super) use administration::{client, debug};
 pub(super) use link::{psync, replconf};
 
 /// The server's commands: name, number of arguments with the name (negative: at least so many),
@@ -87,9 +88,9 @@ pub(super) async fn run(
         "INFO" => bulk(info::text(node, argv.get(1))),
         "ROLE" => role::reply(node),
         "COMMAND" => administration::command(argv),
-        "CLIENT" => administration::client(session, argv),
+        "CLIENT" => administration::client(node, session, argv),
         "CONFIG" => configuration::config(node, argv),
-        "DEBUG" => administration::debug(node, argv),
+        "DEBUG" => administration::debug(node, session, argv),
         "WAIT" => link::wait(node, argv).await,
         "REPLICAOF" | "SLAVEOF" => link::replicaof(node, argv),
         "RREPLAY" => error("ERR Command must be sent from a master"),

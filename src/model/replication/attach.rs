@@ -1,6 +1,6 @@
 //! A server that asks to follow this one: what it misses, or everything, then the stream.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,9 @@ use crate::model::resp;
 pub(in crate::model) struct Asking {
     pub(in crate::model) from: SocketAddr,
     pub(in crate::model) port: u16,
+    /// The address that it announced instead of the one it comes from.
+    pub(in crate::model) announced: Option<IpAddr>,
+    pub(in crate::model) is_active: bool,
 }
 
 /// Answers `PSYNC replid offset` and then passes the stream on until the connection ends.
@@ -137,8 +140,9 @@ fn grant(
     let _ = sender.send(answer.into());
     let follower = Follower {
         id,
-        ip: asking.from.ip(),
+        ip: asking.announced.unwrap_or(asking.from.ip()),
         port: asking.port,
+        is_active: asking.is_active,
         acknowledged: stream.offset,
         heard: Instant::now(),
         wire: sender,

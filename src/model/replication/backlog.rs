@@ -23,6 +23,12 @@ impl Backlog {
         }
     }
 
+    /// Has it hold so many bytes from now on; the oldest go if they are too many.
+    pub(in crate::model) fn resize(&mut self, size: u64) {
+        self.size = usize::try_from(size).unwrap_or(usize::MAX).max(16 << 10);
+        self.push(&[]);
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend(bytes);
         let surplus = self.bytes.len().saturating_sub(self.size);

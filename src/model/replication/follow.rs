@@ -50,6 +50,8 @@ pub(in crate::model) struct Master {
     pub(in crate::model) position: RefCell<Option<Position>>,
     /// Set by `REPLICAOF NO ONE` and `REPLICAOF REMOVE`.
     pub(in crate::model) dropped: tokio::sync::Notify,
+    /// Set by `CLIENT KILL`: the link breaks, and is made again.
+    pub(in crate::model) broken: tokio::sync::Notify,
 }
 
 impl Master {
@@ -64,6 +66,7 @@ impl Master {
             last_io: Cell::new(None),
             position: RefCell::new(position),
             dropped: tokio::sync::Notify::new(),
+            broken: tokio::sync::Notify::new(),
         }
     }
 }
@@ -83,7 +86,11 @@ async fn keep_following(node: &Rc<Node>, master: &Rc<Master>) {
     }
     let mut last_reason = String::new();
     loop {
-        let Err(reason) = attempt(node, master).await;
+        let attempt = attempt(node, master);
+        let Err(reason) = tokio::select! {
+            broken = attempt => broken,
+            () = master.broken.notified() => Err("a client broke the link".to_owned()),
+        };
         let was_up = master.link_up.replace(false);
         master.syncing.set(false);
         if was_up {
@@ -158,12 +165,19 @@ impl Wire {
 }
 
 async fn attempt(node: &Rc<Node>, master: &Rc<Master>) -> Result<std::convert::Infallible, String> {
-    let (patience, password, own_port) = {
+    let (patience, password, own) = {
         let config = node.config.borrow();
+        let port = match config.get("replica-announce-port") {
+            "0" => config.get("port"),
+            port => port,
+        };
         (
             Duration::from_secs(config.number("repl-timeout").max(1)),
             config.get("masterauth").to_owned(),
-            config.get("port").to_owned(),
+            Own {
+                port: port.to_owned(),
+                announced: config.get("replica-announce-ip").to_owned(),
+            },
         )
     };
     let connecting = TcpStream::connect((master.host.as_str(), master.port));
@@ -178,7 +192,7 @@ async fn attempt(node: &Rc<Node>, master: &Rc<Master>) -> Result<std::convert::I
         received: BytesMut::new(),
         patience,
     };
-    handshake(&mut wire, node, &password, &own_port).await?;
+    handshake(&mut wire, node, &password, &own).await?;
     synchronize(node, master, &mut wire).await?;
     master.link_up.set(true);
     master.synced.set(true);
@@ -191,12 +205,14 @@ async fn attempt(node: &Rc<Node>, master: &Rc<Master>) -> Result<std::convert::I
     stay(node, master, &mut wire).await
 }
 
-async fn handshake(
-    wire: &mut Wire,
-    node: &Node,
-    password: &str,
-    own_port: &str,
-) -> Result<(), String> {
+/// Where it says that it is.
+struct Own {
+    port: String,
+    /// Empty unless it is to be known by another address than the one it comes from.
+    announced: String,
+}
+
+async fn handshake(wire: &mut Wire, node: &Node, password: &str, own: &Own) -> Result<(), String> {
     let wanted = |answer: String, what: &str| {
         if answer.starts_with('+') {
             Ok(())
@@ -213,14 +229,18 @@ async fn handshake(
         "REPLCONF",
     )?;
     wanted(
-        wire.ask(&["REPLCONF", "listening-port", own_port]).await?,
+        wire.ask(&["REPLCONF", "listening-port", &own.port]).await?,
         "REPLCONF",
     )?;
-    wanted(
-        wire.ask(&["REPLCONF", "capa", "eof", "capa", "psync2"])
-            .await?,
-        "REPLCONF",
-    )
+    if !own.announced.is_empty() {
+        let words = ["REPLCONF", "ip-address", &own.announced];
+        wanted(wire.ask(&words).await?, "REPLCONF")?;
+    }
+    let mut able = vec!["REPLCONF", "capa", "eof", "capa", "psync2"];
+    if node.is_active() {
+        able.extend(["capa", "active"]);
+    }
+    wanted(wire.ask(&able).await?, "REPLCONF")
 }
 
 /// Asks for what is missing since the last position, and takes in everything if that is not to be
@@ -366,7 +386,8 @@ fn take_whole_commands(
         };
         let queues =
             node.quirks.has(Quirk::QueuedForEver) && node.is_plain_replica() && master.lost.get();
-        if !queues {
+        let drops = node.quirks.has(Quirk::DropsWhileMerging) && node.loading.get();
+        if !queues && !drops {
             carry_out(node, &argv, &raw);
         }
         if let Some(position) = master.position.borrow_mut().as_mut() {

@@ -5,6 +5,7 @@
 //! anew with its primary's data.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -21,6 +22,8 @@ use crate::model::stamp::now_millis;
 pub(super) const MERGE: &[u8] = b"KEYDB.MODELMERGE";
 /// Keys between two looks at what clients want meanwhile.
 const AT_ONCE: usize = 2000;
+/// The same where `key-load-delay` has it take its time for each.
+const SLOWLY: usize = 20;
 
 /// Takes in a snapshot of the master's data, which belongs to this place in its stream.
 pub(in crate::model) async fn take_in(
@@ -48,6 +51,12 @@ async fn merge(node: &Rc<Node>, snapshot: Snapshot) {
     if node.quirks.has(Quirk::NoTombstones) {
         node.forget_tombstones();
     }
+    let delay = node.config.borrow().number("key-load-delay");
+    // As slow as it is told to be, it looks up often.
+    let (at_once, pause) = match delay {
+        0 => (AT_ONCE, Duration::ZERO),
+        delay => (SLOWLY, Duration::from_micros(delay * SLOWLY as u64)),
+    };
     let mut count = 0;
     for (database, keys) in snapshot.databases.into_iter().enumerate() {
         for (key, mut entry) in keys {
@@ -59,8 +68,11 @@ async fn merge(node: &Rc<Node>, snapshot: Snapshot) {
                 pass_on(node, database, &key);
             }
             count += 1;
-            if count % AT_ONCE == 0 {
-                tokio::task::yield_now().await;
+            if count % at_once == 0 {
+                match pause.is_zero() {
+                    true => tokio::task::yield_now().await,
+                    false => tokio::time::sleep(pause).await,
+                }
             }
         }
     }

@@ -10,6 +10,6 @@ mod stream;
 
 pub(super) use altered::{altered, appends, deletes};
 pub(super) use attach::{Asking, attach};
-pub(super) use envelope::Envelope;
+pub(super) use envelope::{Envelope, uuid};
 pub(super) use follow::{Master, Position, carry_out, follow};
 pub(super) use stream::{NO_REPLID, Stream};

@@ -4,7 +4,7 @@
 //! missing from it.
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::mpsc::UnboundedSender;
@@ -21,6 +21,8 @@ pub(in crate::model) struct Follower {
     pub(in crate::model) ip: IpAddr,
     /// The port it listens on, as it announced.
     pub(in crate::model) port: u16,
+    /// Whether it is an active replica, and not a plain one.
+    pub(in crate::model) is_active: bool,
     /// What it has acknowledged, and when.
     pub(in crate::model) acknowledged: u64,
     pub(in crate::model) heard: Instant,
@@ -39,6 +41,10 @@ pub(in crate::model) struct Stream {
     pub(in crate::model) offset: u64,
     pub(in crate::model) backlog: Backlog,
     pub(in crate::model) followers: Vec<Follower>,
+    /// Since when nobody was seen to follow, while the node follows nobody either.
+    alone_since: Option<Instant>,
+    /// Whether the backlog was freed as nobody followed for so long.
+    pub(in crate::model) freed: bool,
 }
 
 impl Stream {
@@ -52,6 +58,23 @@ impl Stream {
             offset,
             backlog: Backlog::new(size, offset),
             followers: Vec::new(),
+            alone_since: None,
+            freed: false,
+        }
+    }
+
+    /// Frees the backlog under a new id once nobody has followed for `time`, and the node nobody
+    /// (`repl-backlog-ttl`; replication.cpp, replicationCron).
+    pub(in crate::model) fn expire(&mut self, alone: bool, time: Duration, replid: String) {
+        if !self.followers.is_empty() || !alone {
+            self.alone_since = None;
+            self.freed &= self.followers.is_empty();
+            return;
+        }
+        let since = *self.alone_since.get_or_insert_with(Instant::now);
+        if !self.freed && !time.is_zero() && since.elapsed() > time {
+            self.replace(replid, self.offset);
+            self.freed = true;
         }
     }
 

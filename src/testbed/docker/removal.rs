@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use testcontainers::bollard::Docker;
 use testcontainers::bollard::errors::Error;
+use testcontainers::bollard::models::{EndpointResource, NetworkDisconnectRequest};
 use testcontainers::bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveContainerOptionsBuilder, RemoveVolumeOptions,
+    InspectNetworkOptions, ListContainersOptionsBuilder, ListNetworksOptionsBuilder,
+    ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveVolumeOptions,
 };
 use tokio::time::{Instant, sleep};
 
@@ -136,7 +137,7 @@ impl Thing {
                     .build();
                 docker.remove_container(&self.id, Some(options)).await
             }
-            Kind::Network => docker.remove_network(&self.id).await,
+            Kind::Network => remove_network(docker, &self.id).await,
             Kind::Volume => {
                 docker
                     .remove_volume(&self.id, None::<RemoveVolumeOptions>)
@@ -148,6 +149,39 @@ impl Thing {
             _ => Ok(()),
         }
     }
+}
+
+/// Removes a network, also one that the engine believes in use by containers that are no more.
+async fn remove_network(docker: &Docker, id: &str) -> Result<(), Error> {
+    let removed = docker.remove_network(id).await;
+    if !matches!(&removed, Err(error) if !is_absent(error)) {
+        return removed;
+    }
+    let found = docker
+        .inspect_network(id, None::<InspectNetworkOptions>)
+        .await?;
+    let ghosts = ghosts(found.containers.unwrap_or_default());
+    if ghosts.is_empty() {
+        return removed;
+    }
+    for ghost in ghosts {
+        let request = NetworkDisconnectRequest {
+            container: ghost,
+            force: Some(true),
+        };
+        docker.disconnect_network(id, request).await?;
+    }
+    docker.remove_network(id).await
+}
+
+/// The names of endpoints that no container has. An engine keeps one when a container's start and
+/// its removal met, and names it by itself (`ep-`, then its id) where a container's id would be.
+fn ghosts(endpoints: HashMap<String, EndpointResource>) -> Vec<String> {
+    endpoints
+        .into_iter()
+        .filter(|(holder, _)| holder.starts_with("ep-"))
+        .filter_map(|(_, endpoint)| endpoint.name)
+        .collect()
 }
 
 /// Removes everything of one cluster, until nothing of it is found.
@@ -193,5 +227,24 @@ pub(super) async fn sweep(docker: &Docker, dry: bool) -> Result<Vec<String>, Env
             }
             sleep(INTERVAL).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_endpoints_without_a_container_are_ghosts() {
+        let endpoint = |name: &str| EndpointResource {
+            name: Some(name.to_owned()),
+            ..EndpointResource::default()
+        };
+        let endpoints = HashMap::from([
+            ("ep-0c5f".to_owned(), endpoint("primary1")),
+            ("f84236b1888c".to_owned(), endpoint("somebody")),
+        ]);
+
+        assert_eq!(ghosts(endpoints), ["primary1"]);
     }
 }

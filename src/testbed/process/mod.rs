@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+#[cfg(feature = "docker")]
 pub(super) use binaries::{MODEL, find_model};
 pub use binaries::{find_haproxy, find_keydb, keydb_on_path, releases, releases_dir, version_of};
 pub use leftovers::pid_of;

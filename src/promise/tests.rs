@@ -37,7 +37,7 @@ fn sabotages() -> Vec<Vec<String>> {
 
 /// Every check that a scenario was ever seen to make: in the runs, in what is known of releases, of
 /// mutants and of sabotages.
-fn checks_that_exist() -> Vec<Check> {
+pub(crate) fn checks_that_exist() -> Vec<Check> {
     let mut checks: Vec<Check> = Vec::new();
     let caught = mutants::caught_by().unwrap();
     checks.extend(caught.values().flatten().map(|text| check(text)));

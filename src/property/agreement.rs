@@ -36,9 +36,17 @@ const AT_REST: u32 = 3;
 /// # Errors
 /// They do not within the deadline: the differing keys with each node's value.
 pub async fn reached(cluster: &Cluster) -> Result<Comparison, Unmet> {
+    reached_within(cluster, DEADLINE).await
+}
+
+/// As [`reached`], with a deadline of the caller's.
+///
+/// # Errors
+/// As [`reached`].
+pub async fn reached_within(cluster: &Cluster, deadline: Duration) -> Result<Comparison, Unmet> {
     let began = Instant::now();
     let rest: Mutex<Option<(String, Instant)>> = Mutex::default();
-    let waited = eventually(cluster, PROMISE, DEADLINE, || async {
+    let waited = eventually(cluster, PROMISE, deadline, || async {
         let nodes: Vec<&Node> = cluster.live().collect();
         let seen = match agreeing(dataset::glance(&nodes).await) {
             Ok(comparison) => return Ok(Some(comparison)),

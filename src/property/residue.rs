@@ -5,6 +5,7 @@
 
 use crate::cluster::Node;
 use crate::cluster::info::Info;
+use crate::testbed::Status;
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
 
@@ -15,11 +16,16 @@ const OF_ITS_OWN: u64 = 160;
 const TEMPORARY: &str = "temp-";
 
 /// Records whether temporary files are left, and whether descriptors are; measures both, and memory.
-/// What a testbed cannot tell is left out. A server that was killed may leave files: nobody promises
-/// that it does not.
+/// What a testbed cannot tell is left out. A server that was killed, or ended by itself,
+/// may leave files: nobody promises that it does not.
 pub(super) async fn check(trial: &Trial) {
     let cluster = trial.cluster();
-    let told: Vec<&Node> = cluster.live().filter(|node| !node.was_killed()).collect();
+    let mut told: Vec<&Node> = Vec::new();
+    for node in cluster.live().filter(|node| !node.was_killed()) {
+        if matches!(node.status().await, Ok(Status::Running)) {
+            told.push(node);
+        }
+    }
     let mut looked_at = 0;
     let mut kept = Vec::new();
     for node in &told {

@@ -16,6 +16,10 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("conflicting-writes/cut", "additions-stay"),
         ("conflict-matrix/cut-full", "additions-stay"),
         ("conflict-matrix/cut", "additions-stay"),
+        ("conflict-matrix/cut-full", "further-additions-stay"),
+        ("conflict-matrix/cut", "further-additions-stay"),
+        ("conflict-matrix/cut-full", "expiry-and-change-stay"),
+        ("conflict-matrix/cut", "expiry-and-change-stay"),
     ],
     topology: || parted_pair().option("repl-backlog-size", "16kb").build(),
     script: || {

@@ -22,6 +22,8 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("total-outage/aof", "log:replay-not-from-master"),
         ("early-writes/aof", "log:critical-error-reply"),
         ("early-writes/aof", "log:replay-not-from-master"),
+        ("memory-limits/evicting-aof", "log:critical-error-reply"),
+        ("memory-limits/evicting-aof", "log:replay-not-from-master"),
     ],
     topology: || pair().persistence(Persistence::Aof).build(),
     script: || {

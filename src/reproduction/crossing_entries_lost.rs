@@ -11,7 +11,7 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
     happens: "An entry's id is made of the clock of the node that adds it. When the peer's entry arrives later and its id is the smaller one, XADD refuses it.",
     seen_on: &["6.2.2", "6.3.4"],
     not_on: &[],
-    explains: &[],
+    explains: &[("conflict-matrix", "further-additions-stay")],
     topology: || pair().build(),
     script: || {
         Script::new()

@@ -17,6 +17,9 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("conflicting-writes", "deletes-stay"),
         ("conflict-matrix", "converges"),
         ("conflict-matrix", "newest-wins"),
+        ("conflict-matrix", "further-converge"),
+        ("conflict-matrix", "further-newest-wins"),
+        ("conflict-matrix", "newest-wins-over-expiry"),
     ],
     topology: || pair().build(),
     script: || {

@@ -22,6 +22,8 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("conflict-matrix/cut", "converges"),
         ("conflict-matrix/cut-full", "newest-wins"),
         ("conflict-matrix/cut", "newest-wins"),
+        ("conflict-matrix/cut-full", "further-converge"),
+        ("conflict-matrix/cut", "further-converge"),
     ],
     topology: || pair().replicas(1).build(),
     script: || {

@@ -5,11 +5,11 @@ use crate::topology::Persistence;
 
 pub(super) const REPRODUCTION: Reproduction = Reproduction {
     id: "H4",
-    title: "a server with `replicaof` in its configuration does not load its own dump.rdb",
+    title: "a server does not load its own dump.rdb unless its configuration names the file",
     notices: "Both primaries were stopped cleanly, with save points; the first to come back is empty.",
     promise: "what was saved at a clean stop is there after the start",
     source: "KeyDB's documentation of persistence",
-    happens: "A server that is a replica by its configuration starts empty and relies on its sync.",
+    happens: "An RDB is loaded at the start only where the configuration has a line `dbfilename`, be it the default.",
     seen_on: &["5.3.3"],
     not_on: &["6.2.2", "6.3.4"],
     explains: &[

@@ -17,6 +17,8 @@ pub(super) const REPRODUCTION: Reproduction = Reproduction {
         ("conflicting-writes/cut", "deletes-stay"),
         ("conflict-matrix/cut", "converges"),
         ("conflict-matrix/cut", "newest-wins"),
+        ("conflict-matrix/cut", "further-converge"),
+        ("conflict-matrix/cut", "further-newest-wins"),
     ],
     topology: || parted_pair().build(),
     script: || {

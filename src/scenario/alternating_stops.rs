@@ -19,7 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     title: "ten stops and starts of alternating primaries",
     promise: "after each return the proxy uses that primary again and all nodes agree",
     source: "guide, Testing; KeyDB docs active-rep.md (automatically reboot failed instances)",
-    seconds: 45,
+    seconds: 66,
     variants: &[""],
     long: &[],
     damage: &[Class::StuckLink, Class::Crash],

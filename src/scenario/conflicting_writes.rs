@@ -27,7 +27,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     seconds: 8,
     variants: &["up", "delayed", "frozen", "cut", "cut-full"],
     long: &[],
-    damage: &[Class::LostWrite],
+    damage: &[Class::LostWrite, Class::Expiry],
     needs: &[],
     order: Order::Staged,
     topology,
@@ -197,7 +197,7 @@ async fn run(trial: &Trial) -> Result<()> {
     }
     let blind = at_once || still_apart(&mut one, &mut two).await?;
     if let Some(fault) = fault {
-        fault.recover(cluster).await?;
+        trial.heal(fault).await?;
     }
     if !blind {
         let why = "a write had crossed before the other was made: the machine was too slow";

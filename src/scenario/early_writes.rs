@@ -20,7 +20,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     title: "a client writes on primary1 from the first moment after its return",
     promise: "what a returning primary acknowledges reaches every node, from its first write on",
     source: "KeyDB docs active-rep.md (any command written to one node is seen on the other); measured: lost on 6.3.0 and 6.3.4",
-    seconds: 6,
+    seconds: 15,
     variants: &["none", "rdb", "aof"],
     long: &[],
     damage: &[Class::LostWrite, Class::Expiry],

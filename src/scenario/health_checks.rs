@@ -19,7 +19,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     title: "a primary stands still, stops, and loads when it returns, behind each health check",
     promise: "the proxy sends clients only to primaries that serve",
     source: "KeyDB docs haproxy.md (health checks decide where to direct traffic); guide, Proxy",
-    seconds: 20,
+    seconds: 12,
     variants: &["tcp", "ping", "ping-and-role", "write-probe"],
     long: &[],
     damage: &[Class::WrongInfo],
@@ -31,15 +31,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
 };
 
 fn topology(variant: &str) -> Result<Topology, TopologyError> {
-    let check = match variant {
-        "tcp" => HealthCheck::Tcp,
-        "ping" => HealthCheck::Ping,
-        "ping-and-role" => HealthCheck::PingAndRole,
-        _ => HealthCheck::WriteProbe,
-    };
     Topology::active_active()
         .persistence(Persistence::Rdb)
-        .health_check(check)
+        .health_check(HealthCheck::named(variant))
         .build()
 }
 

@@ -4,23 +4,22 @@
 //! Clients that work on a primary have keys of their own, and what they share through the proxy
 //! commutes: nothing conflicts, so that everything has to come out right.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 
 use super::Scenario;
-use crate::cluster::{Order, finals};
-use crate::history::{
-    FILE, History, INTERVAL, Moment, Phase, Recording, Saved, Subject, Taps, Watch,
-};
-use crate::judge::judge;
+use crate::cluster::Order;
+use crate::exercise::{Exercise, Label};
+use crate::history::FILE;
 use crate::model::Class;
 use crate::property::agreement;
 use crate::property::over_history::check_of;
-use crate::schedule::{Draw, Schedule, Stage, perform};
+use crate::schedule::{Draw, Schedule, perform};
 use crate::topology::{Persistence, Topology, TopologyError};
 use crate::trial::Trial;
-use crate::workload::traffic::{Confirm, Contention, Kind, Mix, Plan, Route, Subscribers, Traffic};
+use crate::verdict::Verdict;
+use crate::workload::traffic::{Plan, compatible};
 
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "mixed-traffic",
@@ -35,6 +34,9 @@ pub(super) const SCENARIO: Scenario = Scenario {
         "killed-none",
         "killed-aof",
         "replicas-move",
+        "rolling-none",
+        "rolling-rdb",
+        "rolling-aof",
         "random-minute",
         "random-ten-minutes",
     ],
@@ -45,13 +47,8 @@ pub(super) const SCENARIO: Scenario = Scenario {
     run: |trial| Box::pin(run(trial)),
 };
 
-/// Below this rate before the fault the run says nothing, operations a second of each traffic.
-const MINIMUM_RATE: f64 = 20.0;
 /// How many operations of each traffic are acknowledged when all that goes wrong has gone wrong.
 const ENOUGH: usize = 150;
-/// How long after the end of traffic no key that it set briefly may be anywhere: two seconds to live
-/// at most, and one within which a node ought to have seen that they are over.
-const BRIEF_LIFE_IS_OVER: Duration = Duration::from_millis(3_200);
 
 /// What a variant is.
 struct Row {
@@ -80,6 +77,17 @@ const ROWS: &[Row] = &{
     }
     const KILLED: Faults = Steps(&[
         "after 150 operations: kill primary1",
+        "after 150 operations: recover",
+    ]);
+    // Every node in turn, the replicas first: what an upgrade does, without another release.
+    const ROLLING: Faults = Steps(&[
+        "after 150 operations: stop replica1",
+        "after 150 operations: recover",
+        "after 150 operations: stop replica2",
+        "after 150 operations: recover",
+        "after 150 operations: stop primary2",
+        "after 150 operations: recover",
+        "after 150 operations: stop primary1",
         "after 150 operations: recover",
     ]);
     [
@@ -145,6 +153,9 @@ const ROWS: &[Row] = &{
                 "after 150 operations: recover",
             ]),
         ),
+        row("rolling-none", None, ROLLING),
+        row("rolling-rdb", Rdb, ROLLING),
+        row("rolling-aof", Aof, ROLLING),
         row("random-minute", Rdb, Drawn(Duration::from_secs(60))),
         row("random-ten-minutes", Rdb, Drawn(Duration::from_secs(600))),
     ]
@@ -188,71 +199,10 @@ fn schedule(trial: &Trial) -> Result<Schedule> {
     }
 }
 
-/// What a client may do on keys that nobody else has.
-const ALONE: &[Kind] = &[
-    Kind::Set,
-    Kind::Get,
-    Kind::Delete,
-    Kind::SetFor,
-    Kind::GetMortal,
-    Kind::SetBriefly,
-    Kind::CutShort,
-    Kind::GetBrief,
-    Kind::Increment,
-    Kind::GetCounter,
-    Kind::Append,
-    Kind::Push,
-    Kind::Add,
-    Kind::Remove,
-    Kind::PutField,
-    Kind::Score,
-    Kind::Log,
-    Kind::Entries,
-    Kind::SetAll,
-    Kind::ScriptSetAll,
-    Kind::GetAll,
-    Kind::Publish,
-];
-/// What clients may do on the same keys at the same time.
-const TOGETHER: &[Kind] = &[Kind::Increment, Kind::Add, Kind::Publish];
-/// What one client does on keys that others read elsewhere.
-const BRIEF: &[Kind] = &[Kind::SetBriefly, Kind::CutShort, Kind::GetBrief];
-
-/// The traffics: on each primary, through the proxy, and on the other primary and a replica of what
-/// soon expires; without what the servers lack.
+/// The traffics: what comes out right whatever order it crosses in; with leisure where a run takes
+/// minutes.
 fn plans(trial: &Trial) -> Vec<Plan> {
-    let (seed, lacks) = (trial.seed(), trial.cluster().lacks());
-    let alike = |kinds: &[Kind]| Mix::new(kinds.iter().map(|kind| (*kind, 1))).without(lacks);
-    let on = |node: &str, number: u64| Plan {
-        route: Route::Node(node.to_owned()),
-        contention: Contention::Own(4),
-        databases: 2,
-        seed: seed ^ number,
-        ..Plan::new(node, alike(ALONE))
-    };
-    let shared = Plan {
-        seed: seed ^ 3,
-        confirm: Some(Confirm {
-            every: 10,
-            replicas: 1,
-            within: Duration::from_millis(500),
-        }),
-        ..Plan::new("shared", alike(TOGETHER))
-    };
-    let brief = |node: &str, kinds: &[Kind], number: u64| Plan {
-        clients: 1,
-        route: Route::Node(node.to_owned()),
-        seed: seed ^ number,
-        ..Plan::new("brief", alike(kinds))
-    };
-    let mut plans = vec![
-        on("primary1", 1),
-        on("primary2", 2),
-        shared,
-        brief("primary1", BRIEF, 4),
-        brief("primary2", &[Kind::GetBrief], 5),
-        brief("replica1", &[Kind::GetBrief], 6),
-    ];
+    let mut plans = compatible(trial.cluster(), trial.seed());
     if matches!(row(trial.variant()).plan, Faults::Drawn(_)) {
         for plan in &mut plans {
             plan.pace = LEISURE;
@@ -265,21 +215,8 @@ async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let schedule = schedule(trial)?;
     trial.announce(schedule.to_string());
-    let recording = Recording::new();
-    let watch = Watch::start(cluster, &recording, INTERVAL);
-    let taps = Taps::on(cluster, &recording);
-    let subscribers = Subscribers::start(cluster, &recording).await?;
-    let plans = plans(trial);
-    let mut traffics = Vec::new();
-    for plan in &plans {
-        let traffic = Traffic::start(cluster, &recording, plan)?;
-        traffics.push((plan.route.clone(), traffic));
-    }
-    let stage = Stage {
-        cluster,
-        recording: &recording,
-        traffics: &traffics,
-    };
+    let exercise = Exercise::start(cluster, plans(trial)).await?;
+    let stage = exercise.stage();
     // Whatever comes first, there is traffic before it.
     stage.more(ENOUGH).await?;
     if let Some(toothless) = perform(&schedule, &stage).await? {
@@ -287,83 +224,40 @@ async fn run(trial: &Trial) -> Result<()> {
         return Ok(());
     }
     stage.more(ENOUGH).await?;
-    for (_, traffic) in traffics.drain(..) {
-        traffic.end().await?;
-    }
-    let ended = Instant::now();
-    subscribers.end(cluster).await?;
+    let ended = exercise.end().await?;
     let agreed = agreement::check(trial, "agreement", 1).await;
-    // Time itself is what is waited for.
-    tokio::time::sleep_until((ended + BRIEF_LIFE_IS_OVER).into()).await;
-    let ends = finals::collect_twice(cluster, &recording, &taps).await?;
-    watch.stop().await;
-    let crossed = taps.finish();
-    let saved = Saved {
-        seed: trial.seed(),
-        identity: format!("{}, mixed-traffic/{}", trial.identity(), trial.variant()),
-        schedule: schedule.to_string(),
-        persistence: cluster.persistence(),
-        history: recording.finish(),
-        finals_from: ends.finals_from,
-        crossings: crossed.crossings,
-        forgotten: crossed.forgotten,
-        finals: ends.finals,
-        finals_at: Some(ends.finals_at),
-        later: Some(ends.later),
-    };
+    let exercised = ended
+        .read(Label {
+            seed: trial.seed(),
+            identity: format!("{}, mixed-traffic/{}", trial.identity(), trial.variant()),
+            schedule: schedule.to_string(),
+        })
+        .await?;
+    let saved = &exercised.saved;
     // Kept before it is judged.
     let folder = tempfile::tempdir()?;
     trial.attach(FILE, std::fs::read(saved.save(folder.path())?)?);
 
-    let struck_at = first_fault(&saved.history);
-    let mut exercised = Vec::new();
-    for plan in &plans {
-        exercised.push(plan.exercised(&saved.history, struck_at, MINIMUM_RATE));
+    let enough = exercised.enough();
+    let is_enough = enough.verdict == Verdict::Holds;
+    trial.found(enough);
+    if !is_enough {
+        return Ok(());
     }
-    let promise = "there is traffic of every kind before the fault";
-    match exercised.into_iter().collect::<Result<Vec<_>, _>>() {
-        Ok(said) => trial.check("traffic", promise, Ok::<_, String>(said.join("; "))),
-        Err(missing) => {
-            trial.inconclusive("traffic", promise, missing);
-            return Ok(());
-        }
-    };
     let faults = schedule.faults().count();
     let (operations, s) = (
         saved.history.operations.len(),
         if faults == 1 { "" } else { "s" },
     );
     trial.headline(format!("{operations} operations, {faults} fault{s}"));
-    for judgement in judge(&saved) {
-        // Where nodes are not equal that is told above, and each property tells why.
-        if judgement.finding.check == "convergence" && !agreed {
-            continue;
-        }
-        let mut finding = judgement.finding;
-        if finding.verdict == crate::verdict::Verdict::Holds {
-            finding.evidence = format!("{}; {}", finding.evidence, judgement.power);
-        }
-        finding.check = check_of(&finding.check).to_owned();
-        trial.found(finding);
+    for mut judgement in exercised.judgements(agreed) {
+        judgement.finding.check = check_of(&judgement.finding.check).to_owned();
+        trial.found(judgement.finding);
         for measure in judgement.measures {
             trial.measure(measure.name, measure.value, &measure.unit);
         }
     }
     Ok(())
-}
-
-/// When the first fault was injected; the end, if there was none.
-fn first_fault(history: &History) -> Moment {
-    let injected = history.events.iter().find(|event| {
-        matches!(
-            event.subject,
-            Subject::Fault {
-                phase: Phase::Injected,
-                ..
-            }
-        )
-    });
-    injected.map_or(history.length, |event| event.at)
 }
 
 #[cfg(test)]

@@ -39,19 +39,41 @@ scenarios![
     conflict_matrix,
     mixed_traffic,
     echo_after_restart,
+    bulk_load,
     health_checks,
+    documented_health_check,
+    returns_under_checks,
     removals_while_apart,
     restart_while_cut,
     one_way_partition,
     rewound_offset,
     stream_entries_cross,
     mixed_versions,
+    mixed_resync,
+    data_files,
+    value_shapes,
+    returns_to_mesh,
+    limits_by_design,
+    commands_cross,
+    background_saves,
+    upstream_pair,
+    upstream_mesh,
+    upstream_merge,
+    upstream_psync,
+    configuration,
+    info_well_formed,
+    memory_limits,
+    writes_during_merge,
 ];
+
+/// One passage of [`data_files`] serves upgrade checks as well.
+#[cfg(feature = "report")]
+pub(crate) use data_files::passage;
 
 /// The scenario that follows a schedule of faults, which a run may replace by another.
 pub const SCHEDULED: &str = mixed_traffic::SCENARIO.name;
 
-/// The scenario whose trials [`crate::report::matrix`] shows.
+/// The scenario whose trials `report::matrix` shows.
 pub const MATRIX: &str = conflict_matrix::SCENARIO.name;
 
 /// One scenario.
@@ -84,6 +106,41 @@ pub struct Scenario {
     pub run: for<'a> fn(&'a Trial) -> BoxFuture<'a, anyhow::Result<()>>,
 }
 
+/// What a trial costs, by the time that it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cost {
+    /// Seconds: for each push.
+    Quick,
+    /// Up to a minute.
+    Normal,
+    /// Minutes, or a race that is run again and again.
+    Long,
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Quick => "quick",
+            Self::Normal => "normal",
+            Self::Long => "long",
+        })
+    }
+}
+
+/// The most seconds that a quick trial takes.
+const QUICK: u32 = 10;
+
+impl Scenario {
+    /// What one of its variants costs.
+    pub fn cost(&self, variant: &str) -> Cost {
+        match self.seconds {
+            _ if self.long.contains(&variant) => Cost::Long,
+            0..=QUICK => Cost::Quick,
+            _ => Cost::Normal,
+        }
+    }
+}
+
 /// Something that a scenario cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
@@ -91,6 +148,8 @@ pub enum Need {
     Command(&'static str),
     /// A line of `keydb.conf`, such as `key-load-delay`: 5.3.3 has none of that name.
     Setting(&'static str),
+    /// KeyDB itself: a model that is right would be blamed for what a page of KeyDB's says.
+    RealKeydb,
 }
 
 impl Need {
@@ -98,6 +157,7 @@ impl Need {
     pub fn name(self) -> &'static str {
         match self {
             Self::Command(name) | Self::Setting(name) => name,
+            Self::RealKeydb => "a real KeyDB",
         }
     }
 }

@@ -22,7 +22,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     title: "one primary does not hear the other; both write and delete",
     promise: "all nodes end with the same data: what the deaf one missed it has afterwards, and nothing older than its own",
     source: "KeyDB docs active-rep.md (the last write wins; both remain synced)",
-    seconds: 9,
+    seconds: 11,
     variants: &["cut-to-primary2", "cut-to-primary1", "full-to-primary2"],
     // They wait until a silent link is given up.
     long: &["silent-to-primary2", "silent-to-primary1"],
@@ -157,7 +157,7 @@ async fn run(trial: &Trial) -> Result<()> {
         eventually(cluster, &what, DEADLINE, || gave_up(deaf)).await?;
     }
     let began = Instant::now();
-    fault.recover(cluster).await?;
+    trial.heal(fault).await?;
     if !resync::check(trial, began, &before).await? {
         return Ok(());
     }

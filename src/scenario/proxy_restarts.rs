@@ -15,7 +15,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     title: "the proxy restarts",
     promise: "replicas reconnect through a restarted proxy, also while a primary is down",
     source: "guide, Proxy; KeyDB docs haproxy.md",
-    seconds: 8,
+    seconds: 12,
     variants: &["all-up", "primary-down"],
     long: &[],
     damage: &[

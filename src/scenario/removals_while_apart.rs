@@ -191,7 +191,7 @@ async fn run(trial: &Trial) -> Result<()> {
             write_bulk(&mut two.client().await?, "two").await?;
         }
         let began = Instant::now();
-        cut.recover(cluster).await?;
+        trial.heal(cut).await?;
         began
     };
     if !resync::check(trial, began, &before).await? {

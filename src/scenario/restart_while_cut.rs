@@ -98,7 +98,7 @@ async fn run(trial: &Trial) -> Result<()> {
 
     let before = resync::before(cluster).await?;
     let began = Instant::now();
-    cut.recover(cluster).await?;
+    trial.heal(cut).await?;
     if !resync::check(trial, began, &before).await? {
         return Ok(());
     }

@@ -23,7 +23,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     title: "primary1 is killed some writes after its last save, returns, and writes on",
     promise: "both primaries end with all that either acknowledged and that a live one had, and with what the returned one acknowledges",
     source: "KeyDB docs active-rep.md (both end with a superset of the data), replication.md (a replica asks for the part it missed)",
-    seconds: 7,
+    seconds: 11,
     variants: &["equal-size", "unequal-size", "no-forward"],
     long: &[],
     damage: &[Class::LostWrite],

@@ -72,7 +72,7 @@ async fn run(trial: &Trial) -> Result<()> {
         return Ok(());
     };
     kind::change([one, two], KINDS).await?;
-    fault.recover(cluster).await?;
+    trial.heal(fault).await?;
     agreement::check(trial, "agreement", 0).await;
     let promises = [(SURVIVE, SCENARIO.promise)];
     kind::check(trial, KINDS, &promises).await?;

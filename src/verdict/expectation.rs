@@ -4,11 +4,13 @@
 //! reports. A known deviation names the check it breaks: a trial that breaks another check as well
 //! is a regression all the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::Path;
 
+#[cfg(feature = "report")]
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Verdict, trial_id};
@@ -39,28 +41,34 @@ const SHIPPED: &[(&str, &str)] = &[
 ];
 
 /// What is expected of one version.
-#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectations {
     /// The version, as `redis_version` in INFO has it.
     pub version: String,
+    /// SHA-256 of the binaries that were run, in a file that was frozen from runs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub binaries: BTreeSet<String>,
     /// Trials that were seen to keep every promise (or all but the deviations below):
     /// `scenario` or `scenario/variant`.
     #[serde(default)]
     pub holds: Vec<String>,
     /// What is known to break.
-    #[serde(default, rename = "deviation")]
+    #[serde(default, rename = "deviation", skip_serializing_if = "Vec::is_empty")]
     pub deviations: Vec<Deviation>,
+    /// How often each trial was made, in a file that was frozen from runs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub trials: BTreeMap<String, usize>,
 }
 
 /// A promise that this version is known to break, or does not make.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deviation {
     /// The scenario that shows it.
     pub scenario: String,
     /// The variants that show it; all if empty.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variants: Vec<String>,
     /// The check that breaks.
     pub check: String,
@@ -74,11 +82,35 @@ pub struct Deviation {
     pub reason: String,
     /// The deviation's signature: numbers that the trial must have measured, by name. Without them
     /// the break is not this one, and a regression.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub measured: BTreeMap<String, f64>,
+    /// How often it was seen, in a file that was frozen from runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
+}
+
+/// How often a check was made, and broken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seen {
+    /// In so many trials.
+    pub broken: usize,
+    /// Of so many.
+    pub n: usize,
 }
 
 impl Deviation {
+    /// Whether it is about an outcome's trial.
+    pub fn is_of(&self, outcome: &Outcome) -> bool {
+        self.is_about(&outcome.scenario, &outcome.variant)
+    }
+
+    /// Whether it is about a variant of a scenario.
+    pub fn is_about(&self, scenario: &str, variant: &str) -> bool {
+        self.scenario == scenario
+            && (self.variants.is_empty() || self.variants.iter().any(|it| it == variant))
+    }
+
     /// Whether the outcome bears the deviation's signature.
     fn shows_in(&self, outcome: &Outcome) -> bool {
         self.measured.iter().all(|(name, value)| {
@@ -91,7 +123,7 @@ impl Deviation {
 }
 
 /// Broken promise, or limit by design.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// KeyDB promises otherwise.
@@ -101,7 +133,7 @@ pub enum Kind {
 }
 
 /// How often a deviation shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Frequency {
     /// Every time: when it does not, it is fixed.
@@ -112,6 +144,7 @@ pub enum Frequency {
 
 /// How an outcome stands to what was expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "report", derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Holds, and nothing else was expected.
@@ -177,7 +210,11 @@ impl Expectations {
             .collect()
     }
 
-    fn from_file(file: &Path) -> Result<Self, ExpectationError> {
+    /// A file's.
+    ///
+    /// # Errors
+    /// It cannot be read or does not parse.
+    pub fn from_file(file: &Path) -> Result<Self, ExpectationError> {
         let name = file.display().to_string();
         let text = fs::read_to_string(file).map_err(|error| ExpectationError {
             file: name.clone(),
@@ -198,14 +235,13 @@ impl Expectations {
         &'a self,
         outcome: &'a Outcome,
     ) -> impl Iterator<Item = &'a Deviation> {
-        self.deviations.iter().filter(move |deviation| {
-            deviation.scenario == outcome.scenario
-                && (deviation.variants.is_empty() || deviation.variants.contains(&outcome.variant))
-                && deviation.shows_in(outcome)
-        })
+        self.deviations
+            .iter()
+            .filter(move |deviation| deviation.is_of(outcome) && deviation.shows_in(outcome))
     }
 
-    fn expects_to_hold(&self, outcome: &Outcome) -> bool {
+    /// Whether a trial is known to keep its promises, but for the deviations.
+    pub fn expects_to_hold(&self, outcome: &Outcome) -> bool {
         let id = trial_id(&outcome.scenario, &outcome.variant);
         self.holds
             .iter()
@@ -259,9 +295,25 @@ pub fn judge(outcome: &Outcome, expectations: Option<&Expectations>) -> Standing
     }
 }
 
+/// The broken checks of an outcome that are known as limits by design: nothing that was promised
+/// broke.
+pub fn limitations(outcome: &Outcome, expectations: Option<&Expectations>) -> Vec<String> {
+    let Some(expectations) = expectations else {
+        return Vec::new();
+    };
+    let broken = outcome.findings.iter();
+    let broken = broken.filter(|finding| finding.verdict == Verdict::Broken);
+    let limits = broken.filter(|finding| {
+        expectations
+            .deviations_of(outcome)
+            .any(|deviation| deviation.check == finding.check && deviation.kind == Kind::Limitation)
+    });
+    limits.map(|finding| finding.check.clone()).collect()
+}
+
 /// Whether a check was made. A log rule has a finding only where it matched; that the logs were
 /// read shows by `logs`, or by another rule.
-fn was_made(outcome: &Outcome, check: &str) -> bool {
+pub(crate) fn was_made(outcome: &Outcome, check: &str) -> bool {
     outcome.findings.iter().any(|finding| {
         let other = finding.check.as_str();
         other == check

@@ -1,14 +1,20 @@
 //! What a run says of a promise, and what was expected.
 
+mod check;
 pub mod exit;
 pub mod expectation;
 
+pub use check::Check;
+
 use std::fmt;
 
+#[cfg(feature = "report")]
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The three answers. In the order of their weight when several are put together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "report", derive(JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The promise was exercised and kept.
@@ -31,6 +37,7 @@ impl fmt::Display for Verdict {
 
 /// What one check of one trial found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "report", derive(JsonSchema))]
 pub struct Finding {
     /// The check's name within its scenario; expectations refer to it.
     pub check: String,
@@ -47,6 +54,7 @@ pub struct Finding {
 
 /// A number that was measured on the way. No verdict depends on one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "report", derive(JsonSchema))]
 pub struct Measure {
     /// What was measured.
     pub name: String,
@@ -65,6 +73,7 @@ impl fmt::Display for Measure {
 
 /// Everything one trial (one scenario, one variant, one cluster) gave.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "report", derive(JsonSchema))]
 pub struct Outcome {
     /// The scenario's name.
     pub scenario: String,

@@ -4,6 +4,7 @@ pub mod conflict;
 mod data;
 pub mod kind;
 pub mod sessions;
+pub mod shapes;
 pub mod traffic;
 mod write_stream;
 

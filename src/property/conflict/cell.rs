@@ -24,6 +24,11 @@ impl Cell {
         self.0.keys().all(|ending| ending.converges())
     }
 
+    /// The endings that were seen, with the number of keys.
+    pub fn counts(&self) -> impl Iterator<Item = (Ending, u32)> {
+        self.0.iter().map(|(ending, keys)| (*ending, *keys))
+    }
+
     /// The endings that were seen.
     pub fn endings(&self) -> impl Iterator<Item = Ending> {
         self.0.keys().copied()

@@ -20,6 +20,9 @@ pub enum Ending {
     Swapped,
     /// Each primary kept its own write and took nothing of the other's: they differ for ever.
     Own,
+    /// One primary carried out both, the other refused its peer's write and kept its own: they differ
+    /// for ever.
+    Half,
     /// The nodes differ in another way.
     Differs,
     /// Equal everywhere, and nothing of the above.
@@ -28,13 +31,14 @@ pub enum Ending {
 
 impl Ending {
     /// All of them, in the order in which they are listed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Newest,
         Self::Oldest,
         Self::One,
         Self::Both,
         Self::Swapped,
         Self::Own,
+        Self::Half,
         Self::Differs,
         Self::Other,
     ];
@@ -48,6 +52,7 @@ impl Ending {
             Self::Both => "both",
             Self::Swapped => "swapped",
             Self::Own => "own",
+            Self::Half => "half",
             Self::Differs => "differs",
             Self::Other => "other",
         }
@@ -62,6 +67,7 @@ impl Ending {
             Self::Both => "everywhere as after both writes",
             Self::Swapped => "each primary carried out its own write, then the other's",
             Self::Own => "each primary kept its own write and took nothing of the other's",
+            Self::Half => "one primary carried out both writes, the other its own alone",
             Self::Differs => "nodes differ in another way",
             Self::Other => "equal everywhere, and nothing of the others",
         }
@@ -69,7 +75,7 @@ impl Ending {
 
     /// Whether all nodes hold the same.
     pub fn converges(self) -> bool {
-        !matches!(self, Self::Swapped | Self::Own | Self::Differs)
+        !matches!(self, Self::Swapped | Self::Own | Self::Half | Self::Differs)
     }
 
     /// How a key ended that `primaries` and `replicas` hold so, as text of
@@ -78,6 +84,7 @@ impl Ending {
     pub fn of(courses: &Courses, in_order: bool, primaries: [&str; 2], replicas: &[&str]) -> Self {
         let [first, second] = [&courses.first, &courses.second].map(ToString::to_string);
         let both = [&courses.in_order, &courses.against_order].map(ToString::to_string);
+        let has_both = |held: &str| both.iter().any(|it| it == held);
         let [one, two] = primaries;
         if !replicas.iter().all(|held| primaries.contains(held)) {
             return Self::Differs;
@@ -86,12 +93,14 @@ impl Ending {
             return match () {
                 () if one == first && two == second => Self::Own,
                 () if one == both[0] && two == both[1] => Self::Swapped,
+                () if has_both(one) && two == second => Self::Half,
+                () if has_both(two) && one == first => Self::Half,
                 () => Self::Differs,
             };
         }
         match () {
             () if one == first && one == second => Self::Both,
-            () if one != first && one != second && both.iter().any(|it| it == one) => Self::Both,
+            () if one != first && one != second && has_both(one) => Self::Both,
             () if one != first && one != second => Self::Other,
             () if !in_order => Self::One,
             () if one == second => Self::Newest,
@@ -148,6 +157,13 @@ mod tests {
     )]
     #[case::a_delete_is_undone("DEL", "RPUSH", ["list [m b]"; 2], &[], Ending::Newest)]
     #[case::the_types_clash("RPUSH", "ZADD", ["list [a]", "zset [b 3]"], &[], Ending::Own)]
+    #[case::an_entry_is_refused("XADD", "XADD", ["stream [m a b]", "stream [m b]"], &[], Ending::Half)]
+    #[case::ttls_change_places(
+        "EXPIRE", "EXPIRE", ["string 10 for 2 h", "string 10 for 1 h"], &[], Ending::Swapped
+    )]
+    #[case::a_ttl_is_lost("EXPIRE", "INCR", ["string 12"; 2], &[], Ending::Newest)]
+    #[case::half_a_transaction("MULTI", "DEL", ["absent", "string 5"], &[], Ending::Differs)]
+    #[case::nothing_left_to_rename("FLUSHDB", "RENAME", ["absent"; 2], &["absent"], Ending::Oldest)]
     fn endings(
         #[case] first: &str,
         #[case] second: &str,

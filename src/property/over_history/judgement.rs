@@ -65,6 +65,9 @@ pub struct Judgement {
     /// Its name, promise, verdict and evidence. Where it is broken `state` follows the smallest
     /// explanation's keys through the history.
     pub finding: Finding,
+    /// What the smallest explanations are about, as positions among the operations of the history:
+    /// the write that is missed or wrong, or else all that was done to the key.
+    pub operations: Vec<u32>,
     /// What a green is worth.
     pub power: Power,
     /// Numbers besides.
@@ -99,6 +102,7 @@ impl Gathered<'_> {
         };
         let (n, what) = (self.n, self.what);
         let mut state = String::new();
+        let mut operations = BTreeSet::new();
         let (verdict, evidence) = if self.breaches.count > 0 {
             let smallest = self.breaches.smallest();
             let texts: Vec<&str> = smallest.iter().map(|breach| &*breach.text).collect();
@@ -108,6 +112,13 @@ impl Gathered<'_> {
             state = traced.map_or_else(String::new, |(slot, write)| {
                 trace::of_slot(case, slot, write)
             });
+            for breach in smallest {
+                match (breach.write, breach.slot) {
+                    (Some(write), _) => operations.extend([write]),
+                    (None, Some(slot)) => operations.extend(case.index.operations(slot)),
+                    (None, None) => {}
+                }
+            }
             let count = self.breaches.count;
             let texts = texts.join("; ");
             (
@@ -137,6 +148,7 @@ impl Gathered<'_> {
                 evidence,
                 state,
             },
+            operations: operations.into_iter().collect(),
             power,
             measures: self.measures,
         }

@@ -22,7 +22,9 @@ fn expecting(check: &str, frequency: Frequency) -> Expectations {
             frequency,
             reason: "because".to_owned(),
             measured: BTreeMap::new(),
+            seen: None,
         }],
+        ..Expectations::default()
     }
 }
 
@@ -352,9 +354,9 @@ fn any_expectations() -> impl Strategy<Value = Expectations> {
     let holds = prop::collection::vec(name(&["s", "t", "s/v", "t/w"]), 0..3);
     let deviations = prop::collection::vec(any_deviation(), 0..5);
     (holds, deviations).prop_map(|(holds, deviations)| Expectations {
-        version: String::new(),
         holds,
         deviations,
+        ..Expectations::default()
     })
 }
 

@@ -6,6 +6,7 @@
 //! [`Recording`] takes over at the end.
 
 mod client;
+mod compatible;
 mod keys;
 mod mix;
 mod refusal;
@@ -13,6 +14,7 @@ mod subscribers;
 mod whereabouts;
 mod wire;
 
+pub use compatible::compatible;
 pub use mix::{Contention, Kind, Mix};
 pub use subscribers::Subscribers;
 

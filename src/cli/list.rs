@@ -1,17 +1,23 @@
-//! `list`: the scenarios, the faults, the quirks of the model and what catches them, or the promises
-//! and what looks at them.
+//! `list`: the scenarios, the faults, the quirks of the model and what catches them, the promises and
+//! what looks at them, upstream's defects and what became of them, or what KeyDB's own tests ask.
 
 use std::fmt::Write as _;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use keydb_harness::console;
+use keydb_harness::defect;
 use keydb_harness::fault;
 use keydb_harness::model::mutants;
 use keydb_harness::promise::{self, Counts, Promise, Strength};
+use keydb_harness::record::Record;
 use keydb_harness::scenario;
+use keydb_harness::spec::DEFAULT_KEYDB;
+use keydb_harness::upstream::{self, Test};
 use keydb_harness::verdict::expectation::Expectations;
 use keydb_harness::verdict::{exit, trial_id};
+
+use super::UsageProblem;
 
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
@@ -24,6 +30,16 @@ pub(super) struct ListArgs {
     /// Show what KeyDB's documentation promises, which checks look at it, and what turned them red
     #[arg(long, conflicts_with_all = ["quirks", "faults"])]
     promises: bool,
+    /// Show the defects that KeyDB's tracker tells of, and what became of each on a release
+    #[arg(long, conflicts_with_all = ["quirks", "faults", "promises"])]
+    defects: bool,
+    /// The release whose defects are shown
+    #[arg(long, value_name = "X.Y.Z", default_value = DEFAULT_KEYDB, requires = "defects")]
+    release: String,
+    /// Show what KeyDB's own tests ask of active replicas, which checks ask the same, and which
+    /// releases are known to break it
+    #[arg(long, conflicts_with_all = ["quirks", "faults", "promises", "defects"])]
+    upstream_tests: bool,
 }
 
 pub(super) fn list(args: &ListArgs) -> Result<u8> {
@@ -31,6 +47,15 @@ pub(super) fn list(args: &ListArgs) -> Result<u8> {
         ListArgs { quirks: true, .. } => quirks()?,
         ListArgs { faults: true, .. } => faults(),
         ListArgs { promises: true, .. } => promises()?,
+        ListArgs {
+            defects: true,
+            release,
+            ..
+        } => defects(release)?,
+        ListArgs {
+            upstream_tests: true,
+            ..
+        } => upstream_tests()?,
         _ => scenarios(),
     };
     console::text(text);
@@ -53,7 +78,12 @@ fn scenarios() -> String {
         }
         let _ = writeln!(text, "    promise  {}", scenario.promise);
         let _ = writeln!(text, "    source   {}", scenario.source);
-        let _ = writeln!(text, "    cost     about {} s each", scenario.seconds);
+        let cost = scenario.cost("");
+        let _ = writeln!(
+            text,
+            "    cost     {cost}, about {} s each",
+            scenario.seconds
+        );
     }
     text
 }
@@ -103,6 +133,43 @@ fn promises() -> Result<String> {
     Ok(text)
 }
 
+fn upstream_tests() -> Result<String> {
+    let tests = upstream::all().context("fixtures/upstream-tests.toml")?;
+    let expectations = Expectations::shipped()?;
+    let mut text = String::new();
+    for it in &tests {
+        let _ = writeln!(text, "{} {}", it.number, it.says);
+        let left_out = if it.ran {
+            ""
+        } else {
+            ", which its runner leaves out"
+        };
+        let since = &it.since;
+        let _ = writeln!(text, "    upstream   {}, since {since}{left_out}", it.file);
+        let checks: Vec<String> = it.checks.iter().map(ToString::to_string).collect();
+        let checks = checks.join("\n               ");
+        let _ = writeln!(text, "    asked by   {checks}");
+        let _ = writeln!(text, "    known      {}", known_of(it, &expectations));
+        if let Some(note) = &it.note {
+            let _ = writeln!(text, "    otherwise  {note}");
+        }
+    }
+    let _ = writeln!(text, "{}", upstream::Counts::of(&tests, &expectations));
+    Ok(text)
+}
+
+/// The verdict that is known of each release.
+fn known_of(it: &Test, expectations: &[Expectations]) -> String {
+    let known = it.known(expectations).into_iter().map(|(release, ids)| {
+        let ids: Vec<&str> = ids.into_iter().collect();
+        match ids.is_empty() {
+            true => format!("{release} holds"),
+            false => format!("{release} broken ({})", ids.join(", ")),
+        }
+    });
+    known.collect::<Vec<_>>().join("; ")
+}
+
 fn covered_by(it: &Promise) -> Vec<String> {
     let mut said: Vec<String> = it.checks.iter().map(ToString::to_string).collect();
     let properties = it.properties.iter();
@@ -125,4 +192,39 @@ fn turned_red(it: &Promise, expectations: &[Expectations]) -> Vec<String> {
         said.push("by nothing yet".to_owned());
     }
     said
+}
+
+fn defects(release: &str) -> Result<String> {
+    let expectations = Expectations::shipped()?;
+    if !expectations.iter().any(|it| it.version == release) {
+        let known: Vec<&str> = expectations.iter().map(|it| it.version.as_str()).collect();
+        return Err(UsageProblem(format!(
+            "--release {release}: nothing is known of it; there are {}",
+            known.join(", ")
+        ))
+        .into());
+    }
+    let record = Record::shipped()?;
+    let defects = defect::all().context("fixtures/defects.toml")?;
+    let mut text = String::new();
+    for it in &defects {
+        let upstream = match it.upstream.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", it.upstream.join(" ")),
+        };
+        let _ = writeln!(text, "{}{upstream}: {}", it.id, it.says);
+        let _ = writeln!(text, "    {}", it.on(release, &expectations, &record));
+    }
+    let counts = defect::counts(&defects, release, &expectations, &record);
+    let counts: Vec<String> = counts
+        .iter()
+        .map(|(name, n)| format!("{n} {name}"))
+        .collect();
+    let _ = writeln!(
+        text,
+        "{} defects, on {release}: {}",
+        defects.len(),
+        counts.join(", ")
+    );
+    Ok(text)
 }

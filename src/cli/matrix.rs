@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::Args;
 use keydb_harness::console;
+use keydb_harness::report::folder::results;
 use keydb_harness::report::matrix::{legend, matrices};
 use keydb_harness::report::results::Results;
 use keydb_harness::verdict::exit;
@@ -48,22 +49,14 @@ pub(super) fn matrix(args: &MatrixArgs) -> Result<u8> {
     }
     if !args.markdown {
         console::text("Rows: written on primary1. Columns: written on primary2, later.\n");
+        console::text(
+            "-: not measured (one needs a key and the other none, or a command is missing)\n",
+        );
         console::text(legend(&all));
     }
     Ok(exit::AS_EXPECTED)
 }
 
 fn read(path: &Path) -> Result<Results> {
-    let file = match path.is_dir() {
-        true => path.join("results.json"),
-        false => path.to_owned(),
-    };
-    let unusable = |error: &dyn std::fmt::Display| {
-        UsageProblem(format!(
-            "{}: {error}; name a folder that `check --report` wrote",
-            file.display()
-        ))
-    };
-    let text = std::fs::read_to_string(&file).map_err(|error| unusable(&error))?;
-    Ok(serde_json::from_str(&text).map_err(|error| unusable(&error))?)
+    Ok(results(path).map_err(|error| UsageProblem(error.to_string()))?)
 }

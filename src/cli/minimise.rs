@@ -8,7 +8,7 @@ use clap::Args;
 use keydb_harness::check::{Planned, plan, run_one};
 use keydb_harness::console;
 use keydb_harness::lab::Lab;
-use keydb_harness::scenario::SCHEDULED;
+use keydb_harness::scenario::{Cost, SCHEDULED};
 use keydb_harness::schedule::{Schedule, minimised};
 use keydb_harness::verdict::{Verdict, exit};
 
@@ -33,7 +33,7 @@ pub(super) struct MinimiseArgs {
 
 pub(super) async fn minimise(args: MinimiseArgs) -> Result<u8> {
     let schedule = schedule::read(&args.schedule)?;
-    let planned = plan(std::slice::from_ref(&args.trial), true)
+    let planned = plan(std::slice::from_ref(&args.trial), Cost::Long)
         .into_iter()
         .find(|planned| planned.id() == args.trial && planned.scenario.name == SCHEDULED);
     let Some(planned) = planned else {

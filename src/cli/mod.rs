@@ -5,14 +5,18 @@ mod clean;
 mod doctor;
 mod engine;
 mod explain;
+mod inspect;
 mod judge;
 mod list;
 mod matrix;
 mod minimise;
 mod model;
 mod playground;
+mod report;
 mod reproduce;
 mod schedule;
+mod tables;
+mod upgrade;
 
 use std::process::ExitCode;
 
@@ -40,6 +44,10 @@ struct Cli {
 enum Command {
     /// Run the scenarios and judge them
     Check(check::CheckArgs),
+    /// Look at a cluster that runs somewhere, without writing to it: what is wrong or risky
+    Inspect(inspect::InspectArgs),
+    /// Tell whether one may move from one KeyDB to another
+    Upgrade(upgrade::UpgradeArgs),
     /// Start a reference cluster to play with
     Up(playground::UpArgs),
     /// Remove the cluster that `up` started
@@ -53,12 +61,16 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Judge a saved history again, without servers
     Judge(judge::JudgeArgs),
+    /// Make the page and the summary of a run again from its report folder
+    Report(report::ReportArgs),
     /// Show how conflicting writes ended in finished runs, each kind against each
     Matrix(matrix::MatrixArgs),
     /// Find the shortest schedule that still breaks what a longer one broke
     Minimise(minimise::MinimiseArgs),
     /// Write a folder that shows a defect without the harness, or show which there are
     Reproduce(reproduce::ReproduceArgs),
+    /// Sum up the runs that are kept, and make the tables of a document from them again
+    Tables(tables::TablesArgs),
     /// Run the harness's model of KeyDB as a server of its own
     Model(model::ModelArgs),
     /// Show what is here, what is missing, and how to get it
@@ -116,15 +128,19 @@ pub(crate) fn main() -> ExitCode {
     let code = runtime.block_on(async {
         match cli.command {
             Command::Check(args) => check::check(args).await,
+            Command::Inspect(args) => inspect::inspect(args).await,
+            Command::Upgrade(args) => upgrade::upgrade(args).await,
             Command::Up(args) => playground::up(args).await,
             Command::Down => playground::down().await,
             Command::Hold(args) => playground::hold(args).await,
             Command::List(args) => list::list(&args),
             Command::Explain(args) => explain::explain(&args),
             Command::Judge(args) => judge::judge(&args),
+            Command::Report(args) => report::report(&args),
             Command::Matrix(args) => matrix::matrix(&args),
             Command::Minimise(args) => minimise::minimise(args).await,
             Command::Reproduce(args) => reproduce::reproduce(&args),
+            Command::Tables(args) => tables::tables(&args),
             Command::Model(args) => model::model(args).await,
             Command::Doctor(args) => doctor::doctor(args).await,
             Command::Clean(args) => clean::clean(args).await,

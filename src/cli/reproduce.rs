@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use keydb_harness::console;
 use keydb_harness::history::Saved;
-use keydb_harness::report::results::Results;
+use keydb_harness::report::folder::results;
 use keydb_harness::reproduction::{Reproduced, SCRIPT, all, named, of_run};
 use keydb_harness::spec::KeydbSpec;
 use keydb_harness::verdict::exit;
@@ -65,15 +65,7 @@ pub(super) fn reproduce(args: &ReproduceArgs) -> Result<u8> {
 }
 
 fn from_report(report: &Path, keydb: Option<&KeydbSpec>) -> Result<u8> {
-    let file = report.join("results.json");
-    let unusable = |error: &dyn std::fmt::Display| {
-        UsageProblem(format!(
-            "--from {}: {error}; name a folder that `check --report` wrote",
-            file.display()
-        ))
-    };
-    let text = std::fs::read_to_string(&file).map_err(|error| unusable(&error))?;
-    let results: Results = serde_json::from_str(&text).map_err(|error| unusable(&error))?;
+    let results = results(report).map_err(|error| UsageProblem(format!("--from {error}")))?;
     let history = |trial: &str| Saved::load(&report.join(trial.replace('/', "-"))).ok();
     write_all(
         &of_run(&results, keydb, &history),

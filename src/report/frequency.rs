@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::results::Judged;
 use crate::verdict::Verdict;
 
 /// One trial, made several times.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Frequency {
     /// How often it was made and gave a verdict.
     pub n: usize,
@@ -97,6 +98,7 @@ mod tests {
             id: id.to_owned(),
             verdict,
             standing: Standing::AsExpected,
+            limitations: Vec::new(),
             outcome: Outcome {
                 scenario: id.to_owned(),
                 variant: String::new(),

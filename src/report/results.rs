@@ -5,10 +5,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::folder::RESULTS;
 use super::frequency::Frequency;
-use crate::check::Finished;
 use crate::lab::Identity;
 use crate::verdict::expectation::Standing;
 use crate::verdict::{Outcome, Verdict};
@@ -17,7 +18,7 @@ use crate::verdict::{Outcome, Verdict};
 pub const FORMAT: u32 = 1;
 
 /// A whole run.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Results {
     /// [`FORMAT`] of the writer.
     pub format: u32,
@@ -48,7 +49,7 @@ pub struct Results {
 }
 
 /// A trial with its verdict and how it stands to what was expected.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Judged {
     /// `scenario`, or `scenario/variant`.
     pub id: String,
@@ -56,9 +57,20 @@ pub struct Judged {
     pub verdict: Verdict,
     /// How that stands to what was expected.
     pub standing: Standing,
+    /// The broken checks that are limits by design, not broken promises.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limitations: Vec<String>,
     /// Everything that was found.
     #[serde(flatten)]
     pub outcome: Outcome,
+}
+
+/// The JSON schema of [`Results`], published as `fixtures/schemas/results-1.json`: the name has
+/// [`FORMAT`].
+pub fn schema() -> serde_json::Value {
+    let mut schema = schemars::schema_for!(Results);
+    schema.insert("title".to_owned(), "results.json of keydb-harness".into());
+    schema.into()
 }
 
 impl Results {
@@ -68,25 +80,74 @@ impl Results {
     /// The folder or the file cannot be written.
     pub fn write(&self, dir: &Path) -> Result<()> {
         fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
-        let path = dir.join("results.json");
+        let path = dir.join(RESULTS);
         let text = serde_json::to_string_pretty(self)? + "\n";
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 }
 
-/// Writes the artifacts of each trial into a folder of its own below `dir`.
-///
-/// # Errors
-/// A folder or file cannot be written.
-pub fn write_artifacts(dir: &Path, finished: &[Finished]) -> Result<()> {
-    for finished in finished {
-        let folder = dir.join(finished.planned.folder().replace('/', "-"));
-        fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        for (name, content) in &finished.artifacts {
-            let path = folder.join(name);
-            fs::write(&path, content)
-                .with_context(|| format!("cannot write {}", path.display()))?;
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples;
+    use serde_json::{Value, json};
+    use std::path::PathBuf;
+
+    fn published() -> PathBuf {
+        let schemas = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/schemas");
+        Path::new(schemas).join(format!("results-{FORMAT}.json"))
     }
-    Ok(())
+
+    /// Written with `KEYDB_HARNESS_BLESS=1`. What readers rely on does not change unnoticed.
+    #[test]
+    fn the_published_schema_is_that_of_the_format() {
+        let text = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+        if std::env::var_os("KEYDB_HARNESS_BLESS").is_some() {
+            fs::write(published(), &text).unwrap();
+        }
+        assert_eq!(fs::read_to_string(published()).unwrap(), text);
+    }
+
+    #[test]
+    fn what_is_written_fits_the_schema_and_what_is_not_does_not() {
+        let schema: Value =
+            serde_json::from_str(&fs::read_to_string(published()).unwrap()).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let (results, _) = samples::run();
+        let good = serde_json::to_value(&results).unwrap();
+        assert!(validator.is_valid(&good));
+        for (pointer, wrong) in [
+            ("/trials/0/verdict", json!("fine")),
+            ("/trials/0/findings/0/evidence", json!(7)),
+            ("/identity/keydb", json!("6.3.4")),
+            ("/exit_code", json!(-1)),
+        ] {
+            let mut bad = good.clone();
+            *bad.pointer_mut(pointer).unwrap() = wrong;
+            assert!(!validator.is_valid(&bad), "{pointer}");
+        }
+        let mut without = good;
+        without.as_object_mut().unwrap().remove("identity");
+        assert!(!validator.is_valid(&without));
+    }
+
+    #[test]
+    fn the_runs_that_are_kept_fit_it() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let runs = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/runs");
+        let mut checked = 0;
+        for entry in fs::read_dir(runs).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|it| it == "json") {
+                let run = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+                let error = validator
+                    .validate(&run)
+                    .err()
+                    .map(|error| error.to_string());
+                assert_eq!(error, None, "{}", path.display());
+                checked += 1;
+            }
+        }
+        assert!(checked > 10);
+    }
 }

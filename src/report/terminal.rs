@@ -11,7 +11,7 @@ use super::results::{Judged, Results};
 use crate::check::{Event, Planned};
 use crate::console;
 use crate::explanation;
-use crate::verdict::expectation::{Expectations, Kind, Standing, judge};
+use crate::verdict::expectation::{Expectations, Kind, Standing, judge, limitations};
 use crate::verdict::{Outcome, Verdict};
 
 /// How a run is shown while it goes on.
@@ -40,7 +40,8 @@ impl<'a> Progress<'a> {
         match event {
             Event::Started(planned) => self.started(planned),
             Event::Says(planned, text) => self.says(planned, text),
-            Event::Finished(planned, outcome) => self.finished(planned, outcome),
+            Event::Waits(planned, what) => self.waits(planned, what),
+            Event::Finished(it) => self.finished(&it.planned, &it.outcome),
         }
     }
 
@@ -54,6 +55,22 @@ impl<'a> Progress<'a> {
         bar.enable_steady_tick(Duration::from_millis(200));
         if let Ok(mut running) = self.running.lock() {
             running.push((planned.id(), bar));
+        }
+    }
+
+    /// Behind its title, as long as it waits.
+    fn waits(&self, planned: &Planned, what: Option<&str>) {
+        let Ok(running) = self.running.lock() else {
+            return;
+        };
+        if let Some((_, bar)) = running.iter().find(|(id, _)| *id == planned.id()) {
+            let waits = what.map(|what| format!(": waits until {what}"));
+            bar.set_message(format!(
+                "{}: {}{}",
+                planned.id(),
+                planned.scenario.title,
+                waits.unwrap_or_default()
+            ));
         }
     }
 
@@ -72,7 +89,8 @@ impl<'a> Progress<'a> {
 
     fn finished(&self, planned: &Planned, outcome: &Outcome) {
         let standing = judge(outcome, self.expectations);
-        let mut text = line(outcome, standing, self.colour);
+        let limits = limitations(outcome, self.expectations);
+        let mut text = line(outcome, standing, &limits, self.colour);
         if self.verbose || standing_needs_words(standing) || outcome.environment.is_some() {
             text.push_str(&details(outcome, self.expectations, self.verbose));
         }
@@ -88,7 +106,7 @@ impl<'a> Progress<'a> {
 }
 
 /// One line: verdict, trial, how it stands, and the number that matters.
-fn line(outcome: &Outcome, standing: Standing, colour: bool) -> String {
+fn line(outcome: &Outcome, standing: Standing, limits: &[String], colour: bool) -> String {
     let verdict = outcome.verdict();
     let word = if outcome.environment.is_some() {
         format!("{:<12}", "not run")
@@ -111,6 +129,7 @@ fn line(outcome: &Outcome, standing: Standing, colour: bool) -> String {
         Standing::AsExpected => String::new(),
         _ if outcome.environment.is_some() => String::new(),
         Standing::Inconclusive if verdict == Verdict::Inconclusive => String::new(),
+        Standing::Known if are_limits(outcome, limits) => " [limits by design]".to_owned(),
         other => format!(" [{other}]"),
     };
     let headline = match &outcome.environment {
@@ -126,6 +145,12 @@ fn line(outcome: &Outcome, standing: Standing, colour: bool) -> String {
         outcome.id(),
         outcome.seconds
     )
+}
+
+/// Whether all that is broken is one of these.
+fn are_limits(outcome: &Outcome, limits: &[String]) -> bool {
+    let mut broken = outcome.findings.iter();
+    broken.all(|finding| finding.verdict != Verdict::Broken || limits.contains(&finding.check))
 }
 
 fn standing_needs_words(standing: Standing) -> bool {
@@ -203,12 +228,19 @@ pub fn summary(results: &Results) -> String {
         parts.push(format!("{not_run} not run"));
     }
     let mut standings = Vec::new();
-    for standing in [
-        Standing::Known,
-        Standing::Fixed,
-        Standing::Regression,
-        Standing::New,
-    ] {
+    // What was never promised is counted apart from broken promises.
+    let is_limit = |trial: &Judged| {
+        trial.standing == Standing::Known && are_limits(&trial.outcome, &trial.limitations)
+    };
+    let known = count(&|trial| trial.standing == Standing::Known && !is_limit(trial));
+    let limits = count(&is_limit);
+    if known > 0 {
+        standings.push(format!("{known} {}", Standing::Known));
+    }
+    if limits > 0 {
+        standings.push(format!("{limits} limits by design"));
+    }
+    for standing in [Standing::Fixed, Standing::Regression, Standing::New] {
         let number = count(&|trial| trial.standing == standing);
         if number > 0 {
             standings.push(format!("{number} {standing}"));
@@ -263,4 +295,38 @@ pub fn hint(results: &Results, expectations: Option<&Expectations>) -> Option<St
 /// Whether standard output takes colours: a terminal, and `NO_COLOR` is not set.
 fn colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples;
+
+    /// What a reader sees of a run with one trial of each standing.
+    fn shown(verbose: bool) -> String {
+        let (results, expectations) = samples::run();
+        let mut text = String::new();
+        for trial in &results.trials {
+            let outcome = &trial.outcome;
+            text.push_str(&line(outcome, trial.standing, &trial.limitations, false));
+            if verbose || standing_needs_words(trial.standing) || outcome.environment.is_some() {
+                text.push_str(&details(outcome, Some(&expectations), verbose));
+            }
+            text.push('\n');
+        }
+        text.extend(hint(&results, Some(&expectations)));
+        text.push('\n');
+        text.push_str(&summary(&results));
+        text
+    }
+
+    #[test]
+    fn a_run_on_a_terminal() {
+        insta::assert_snapshot!(shown(false));
+    }
+
+    #[test]
+    fn all_that_a_run_found() {
+        insta::assert_snapshot!(shown(true));
+    }
 }

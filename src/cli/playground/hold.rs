@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use keydb_harness::cluster::{Cluster, Order};
+use keydb_harness::cluster::{Cluster, Node, Order};
 use keydb_harness::console;
 use keydb_harness::lab::Lab;
 use keydb_harness::run::Run;
@@ -24,6 +24,8 @@ use crate::cli::{code_of, engine};
 
 /// How long a `down` that has just ended another holder may look at the lock.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a server that was told to stop may be on its way out.
+const ON_ITS_WAY: Duration = Duration::from_secs(30);
 
 pub(in crate::cli) async fn hold(args: UpArgs) -> Result<u8> {
     let Err(error) = keep(&args).await;
@@ -114,10 +116,24 @@ fn report(report: &Report) -> Result<()> {
         .context("the `up` that started this cluster is gone: start it again")
 }
 
-/// Starts what was stopped by hand.
+/// Starts what was stopped by hand. A server that was just told to stop takes no connections and still
+/// runs: it is started once it is gone.
 async fn start_again(cluster: &Cluster) {
-    for node in cluster.nodes() {
-        note(node.name(), node.start().await);
+    let deadline = Instant::now() + ON_ITS_WAY;
+    let mut silent: Vec<&Node> = cluster.nodes().iter().collect();
+    while !silent.is_empty() && Instant::now() < deadline {
+        let mut still = Vec::new();
+        for node in silent {
+            // What runs is left alone.
+            let started = node.start().await;
+            let failed = started.is_err();
+            note(node.name(), started);
+            if !failed && node.client().await.is_err() {
+                still.push(node);
+            }
+        }
+        silent = still;
+        sleep(Duration::from_millis(50)).await;
     }
     if let Ok(proxy) = cluster.proxy() {
         note(PROXY, proxy.start().await);

@@ -2,7 +2,7 @@
 //! `cargo test` alike.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -11,15 +11,16 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::cluster::Cluster;
+use crate::history::{FILE, Recording, Saved, WATCHED, Watch};
 use crate::lab::Lab;
 use crate::property::health;
-use crate::scenario::{Need, Scenario};
+use crate::scenario::{Cost, Need, Scenario};
 use crate::spec::KeydbSpec;
 use crate::testbed::{EnvironmentError, Program};
 use crate::topology::NodeSpec;
 use crate::trial::{Broken, Terms, Trial};
 use crate::verdict::{Outcome, Verdict, trial_id};
-use crate::wait::Unmet;
+use crate::wait::{Said, Unmet};
 
 /// One variant of one scenario, to be run on a cluster of its own.
 #[derive(Debug, Clone, Copy)]
@@ -47,26 +48,31 @@ impl Planned {
         }
     }
 
+    /// What it costs.
+    pub fn cost(&self) -> Cost {
+        self.scenario.cost(self.variant)
+    }
+
     /// This trial so many times.
     pub fn repeated(self, times: u32) -> impl Iterator<Item = Self> {
         (0..times).map(move |round| Self { round, ..self })
     }
 }
 
-/// Every variant of every scenario whose id contains one of the filters; all without filters. Those
-/// that take long are left out unless they are asked for.
-pub fn plan(filters: &[String], long: bool) -> Vec<Planned> {
+/// Every variant of every scenario whose id contains one of the filters, all without filters, that
+/// costs no more than this.
+pub fn plan(filters: &[String], at_most: Cost) -> Vec<Planned> {
     crate::scenario::all()
         .iter()
         .flat_map(|&scenario| {
-            let further = if long { scenario.long } else { &[] };
-            let variants = scenario.variants.iter().chain(further);
+            let variants = scenario.variants.iter().chain(scenario.long);
             variants.map(move |&variant| Planned {
                 scenario,
                 variant,
                 round: 0,
             })
         })
+        .filter(|planned| planned.cost() <= at_most)
         .filter(|planned| {
             filters.is_empty()
                 || filters
@@ -142,8 +148,10 @@ pub enum Event<'a> {
     Started(&'a Planned),
     /// A trial says something before it is over, such as the schedule that it is going to follow.
     Says(&'a Planned, &'a str),
+    /// What a trial waits for; none once that is over.
+    Waits(&'a Planned, Option<&'a str>),
     /// A trial is over.
-    Finished(&'a Planned, &'a Outcome),
+    Finished(&'a Finished),
 }
 
 /// Runs the planned trials, at most `jobs` at a time, and tells `on` of each. The results are in
@@ -154,22 +162,38 @@ pub async fn run_all(
     jobs: usize,
     on: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Vec<Finished> {
+    let queue: Vec<_> = planned.iter().map(|planned| (lab, *planned)).collect();
+    run_in_labs(&queue, jobs, &|_, event| on(event)).await
+}
+
+/// As [`run_all`], each trial in a lab of its own; `on` is told of which lab it is. Trials that take
+/// equally long are begun in the order of the queue.
+pub async fn run_in_labs<'a>(
+    queue: &[(&'a Lab, Planned)],
+    jobs: usize,
+    on: &(dyn Fn(&'a Lab, Event<'_>) + Send + Sync),
+) -> Vec<Finished> {
     // The longest first, so that none is left over at the end.
-    let mut queue: Vec<(usize, &Planned)> = planned.iter().enumerate().collect();
-    queue.sort_by_key(|(_, planned)| std::cmp::Reverse(planned.scenario.seconds));
-    let runs = queue.into_iter().map(|(position, planned)| async move {
-        on(Event::Started(planned));
-        let (listener, mut heard) = unbounded_channel();
-        let work = until_conclusive(lab, *planned, Some(listener));
-        let hear = async {
-            while let Some(text) = heard.recv().await {
-                on(Event::Says(planned, &text));
-            }
-        };
-        let (finished, ()) = tokio::join!(work, hear);
-        on(Event::Finished(planned, &finished.outcome));
-        (position, finished)
-    });
+    let mut sorted: Vec<(usize, &(&Lab, Planned))> = queue.iter().enumerate().collect();
+    sorted.sort_by_key(|(_, (_, planned))| std::cmp::Reverse(planned.scenario.seconds));
+    let runs = sorted
+        .into_iter()
+        .map(|(position, (lab, planned))| async move {
+            on(lab, Event::Started(planned));
+            let (listener, mut heard) = unbounded_channel();
+            let work = until_conclusive(lab, *planned, Some(listener));
+            let hear = async {
+                while let Some(said) = heard.recv().await {
+                    match said {
+                        Said::Text(text) => on(lab, Event::Says(planned, &text)),
+                        Said::Waits(what) => on(lab, Event::Waits(planned, what.as_deref())),
+                    }
+                }
+            };
+            let (finished, ()) = tokio::join!(work, hear);
+            on(lab, Event::Finished(&finished));
+            (position, finished)
+        });
     let mut finished: Vec<(usize, Finished)> = futures_util::stream::iter(runs)
         .buffer_unordered(jobs.max(1))
         .collect()
@@ -188,6 +212,10 @@ const NO_SABOTAGE: Sabotage = |_| Box::pin(async { Ok(()) });
 /// exercising what it is for, say by a connection that the proxy drops.
 const TRIES: u32 = 3;
 
+/// Between two looks at each server of a trial that is watched: more often than anything that a
+/// timeline is read for, and seldom enough for many clusters side by side.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
+
 /// Runs a trial, and again on another cluster as long as it is inconclusive. How often is in its
 /// outcome.
 pub async fn run_until_conclusive(lab: &Lab, planned: Planned) -> Finished {
@@ -197,7 +225,7 @@ pub async fn run_until_conclusive(lab: &Lab, planned: Planned) -> Finished {
 async fn until_conclusive(
     lab: &Lab,
     planned: Planned,
-    listener: Option<UnboundedSender<String>>,
+    listener: Option<UnboundedSender<Said>>,
 ) -> Finished {
     let mut tries = 1;
     loop {
@@ -227,7 +255,7 @@ async fn run(
     lab: &Lab,
     planned: Planned,
     sabotage: Sabotage,
-    listener: Option<UnboundedSender<String>>,
+    listener: Option<UnboundedSender<Said>>,
 ) -> Finished {
     let began = Instant::now();
     let Planned {
@@ -247,13 +275,13 @@ async fn run(
         },
         artifacts: Vec::new(),
     };
-    match create(lab, planned).await {
+    match create(lab, planned, listener).await {
         Ok(mut cluster) => match cluster.become_ready(scenario.order).await {
             Ok(()) => {
                 let terms = Terms {
                     identity: lab.first_line(),
                     schedule: lab.schedule().cloned(),
-                    listener,
+                    recording: lab.is_watched().then(Recording::new),
                 };
                 let seed = match lab.schedule() {
                     Some(schedule) => schedule.seed,
@@ -274,8 +302,15 @@ async fn run(
     finished
 }
 
-async fn create(lab: &Lab, planned: Planned) -> anyhow::Result<Cluster> {
-    Cluster::create(lab, (planned.scenario.topology)(planned.variant)?).await
+async fn create(
+    lab: &Lab,
+    planned: Planned,
+    listener: Option<UnboundedSender<Said>>,
+) -> anyhow::Result<Cluster> {
+    let topology = (planned.scenario.topology)(planned.variant)?;
+    let mut cluster = Cluster::create(lab, topology).await?;
+    cluster.told_to(listener);
+    Ok(cluster)
 }
 
 /// The scenario on a cluster that is ready, which is gone afterwards.
@@ -284,6 +319,10 @@ async fn work(planned: Planned, sabotage: Sabotage, trial: Trial, finished: &mut
         sabotage(trial.cluster()).await?;
         (planned.scenario.run)(&trial).await
     };
+    let recording = trial.recording().cloned();
+    let watch = recording
+        .as_ref()
+        .map(|recording| Watch::start(trial.cluster(), recording, BETWEEN_LOOKS));
     let ended = std::panic::AssertUnwindSafe(work).catch_unwind().await;
     let ended = ended.unwrap_or_else(|panic| Err(anyhow::anyhow!("panic: {}", said(&*panic))));
     if let Err(error) = ended {
@@ -291,12 +330,40 @@ async fn work(planned: Planned, sabotage: Sabotage, trial: Trial, finished: &mut
     }
     health::check(&trial).await;
     finished.artifacts = artifacts(trial.cluster()).await;
+    if let Some(watch) = watch {
+        watch.stop().await;
+    }
+    let identity = format!("{}, {}", trial.identity(), planned.id());
+    let seed = trial.seed();
     let (cluster, record) = trial.finish();
+    // A scenario that records its own history watches as well.
+    let own = record.files.iter().any(|(name, _)| name == FILE);
     finished.artifacts.extend(record.files);
+    if let Some(recording) = recording.filter(|_| !own) {
+        let watched = Saved {
+            seed,
+            identity,
+            began: Some(recording.began()),
+            history: recording.finish(),
+            ..Saved::default()
+        };
+        match watched.bytes() {
+            Ok(bytes) => finished.artifacts.push((WATCHED.to_owned(), bytes)),
+            // A picture less: what was found stands without it.
+            Err(error) => trial_has_no_timeline(&planned, &error),
+        }
+    }
     cluster.close().await;
     finished.outcome.findings = record.findings;
     finished.outcome.measures = record.measures;
     finished.outcome.headline = record.headline.join(", ");
+}
+
+fn trial_has_no_timeline(planned: &Planned, error: &std::io::Error) {
+    crate::console::problem(format_args!(
+        "keydb-harness: {} has no timeline: {error}",
+        planned.id()
+    ));
 }
 
 /// A scenario that ended early: an unmet wait is a broken promise, the machine's failure is no
@@ -304,11 +371,14 @@ async fn work(planned: Planned, sabotage: Sabotage, trial: Trial, finished: &mut
 fn note_end(trial: &Trial, error: &anyhow::Error) -> Option<String> {
     let promise = "the scenario runs to its end";
     if let Some(unmet) = error.downcast_ref::<Unmet>() {
-        trial.check(
-            "completes",
-            promise,
-            Err::<&str, _>(Broken::from(unmet.clone())),
-        );
+        let mut broken = Broken::from(unmet.clone());
+        // Where the scenario was when the wait ran out, if it says so.
+        let links = error.chain().map(ToString::to_string);
+        let on_the_way: Vec<String> = links.take_while(|it| *it != unmet.to_string()).collect();
+        if !on_the_way.is_empty() {
+            broken.evidence = format!("{}: {}", on_the_way.join(": "), broken.evidence);
+        }
+        trial.check("completes", promise, Err::<&str, _>(broken));
         return None;
     }
     if let Some(environment) = error.downcast_ref::<EnvironmentError>() {
@@ -386,12 +456,18 @@ mod tests {
     fn filters_pick_by_part_of_the_id() {
         let ids = |filters: &[&str]| -> Vec<String> {
             let filters: Vec<String> = filters.iter().map(|f| (*f).to_owned()).collect();
-            plan(&filters, false).iter().map(Planned::id).collect()
+            plan(&filters, Cost::Normal)
+                .iter()
+                .map(Planned::id)
+                .collect()
         };
         assert_eq!(ids(&["primary-lost/pause"]), ["primary-lost/pause"]);
         assert_eq!(ids(&["primary-lost"]).len(), 3);
         assert!(ids(&["no-such"]).is_empty());
         assert!(ids(&[]).len() > 10);
+        let costs = |at_most| plan(&[], at_most).len();
+        assert!(costs(Cost::Quick) < costs(Cost::Normal));
+        assert!(costs(Cost::Normal) < costs(Cost::Long));
     }
 
     #[test]

@@ -270,7 +270,7 @@ impl Fault for Unreloaded {
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
-    arguments.test_threads.get_or_insert(4);
+    arguments.test_threads.get_or_insert(8);
     let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
     let settings = Settings::from_env().expect("settings");
     let lab = runtime

@@ -98,7 +98,7 @@ impl<S: Strike> Strike for NoOp<S> {
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
-    arguments.test_threads.get_or_insert(4);
+    arguments.test_threads.get_or_insert(6);
     let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
     let settings = Settings::from_env().expect("settings");
     let lab = runtime

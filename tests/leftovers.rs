@@ -22,7 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const HARNESS: &str = env!("CARGO_BIN_EXE_keydb-harness");
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // They mostly wait.
+    arguments.test_threads.get_or_insert(6);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut tests = Vec::new();
     for kind in [TestbedKind::Process, TestbedKind::Docker] {

@@ -7,12 +7,13 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use keydb_harness::check::{Sabotage, plan, run_sabotaged};
-use keydb_harness::cluster::{Client, Cluster};
+use keydb_harness::cluster::{Client, Cluster, Timeouts};
 use keydb_harness::lab::Lab;
+use keydb_harness::scenario::Cost;
 use keydb_harness::settings::Settings;
 use keydb_harness::testbed::Status;
 use keydb_harness::verdict::Verdict;
@@ -157,6 +158,92 @@ const ROWS: &[(&str, &str, Sabotage, &[&str])] = &[
         |c| Box::pin(maintenance(c, "primary1")),
         &["thawed-returns", "returns"],
     ),
+    (
+        "configuration/passwords",
+        "a node asks for no password",
+        |c| Box::pin(configure(c, "replica1", "requirepass", "")),
+        &["strangers-refused"],
+    ),
+    (
+        "configuration/passwords",
+        "primary2 follows nobody",
+        |c| Box::pin(detach(c, "primary2")),
+        &["wrong-masterauth-shows"],
+    ),
+    (
+        "configuration/at-runtime",
+        "a key vanishes everywhere",
+        |c| Box::pin(keep_deleting(c, "at-runtime:before")),
+        &["no-one-keeps-data", "replicaof-merges"],
+    ),
+    (
+        "configuration/at-runtime",
+        "no primary may be replicated any more",
+        |c| Box::pin(refuse_sync(c)),
+        &["replicaof-adds"],
+    ),
+    (
+        "configuration/rewrite",
+        "primary1 follows nobody",
+        |c| Box::pin(detach(c, "primary1")),
+        &["rewritten-file-serves"],
+    ),
+    (
+        "configuration/no-stale-data",
+        "primary1 is told to serve stale data, again and again",
+        |c| {
+            Box::pin(keep_configuring(
+                c,
+                "primary1",
+                "replica-serve-stale-data",
+                "yes",
+            ))
+        },
+        &["refuses-data-only", "quorum-serves"],
+    ),
+    (
+        "configuration/no-forward-mesh",
+        "primary3 follows nobody",
+        |c| Box::pin(detach(c, "primary3")),
+        &["mesh-loses-nothing"],
+    ),
+    (
+        "configuration/no-forward-mesh",
+        "primary1 is told to pass all on, again and again",
+        |c| {
+            Box::pin(keep_configuring(
+                c,
+                "primary1",
+                "multi-master-no-forward",
+                "no",
+            ))
+        },
+        &["mesh-saves-traffic"],
+    ),
+    (
+        "configuration/replicas-count",
+        "primary2 follows again, under its own address",
+        |c| Box::pin(follow_unannounced(c)),
+        &["info-shows-announced", "role-shows-announced"],
+    ),
+    (
+        "configuration/replicas-count",
+        "primary1 needs no replica",
+        |c| Box::pin(configure(c, "primary1", "min-replicas-to-write", "0")),
+        &["refuses-without-replicas"],
+    ),
+    (
+        "configuration/loading",
+        "primary1 may not serve stale data",
+        |c| Box::pin(configure(c, "primary1", "replica-serve-stale-data", "no")),
+        &["reads-while-loading", "writes-while-loading"],
+    ),
+    (
+        "memory-limits/refusing",
+        "the replica minds a limit of its own",
+        |c| Box::pin(configure(c, "replica1", "replica-ignore-maxmemory", "no")),
+        &["replica-leaves-it-to-its-primary"],
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -191,7 +278,9 @@ fn main() -> ExitCode {
 }
 
 async fn turns_red(lab: &Lab, id: &str, sabotage: Sabotage, checks: &[&str]) -> Result<(), Failed> {
-    let planned = plan(&[id.to_owned()], false);
+    // Its name may be a part of another's.
+    let mut planned = plan(&[id.to_owned()], Cost::Normal);
+    planned.retain(|planned| planned.id() == id);
     let [planned] = planned[..] else {
         return Err(format!("no single trial {id}").into());
     };
@@ -223,8 +312,7 @@ async fn turns_red(lab: &Lab, id: &str, sabotage: Sabotage, checks: &[&str]) -> 
 }
 
 async fn detach_replica(cluster: &Cluster) -> Result<()> {
-    let mut replica = cluster.node("replica1")?.client().await?;
-    Ok(replica.query(cmd("REPLICAOF").arg("NO").arg("ONE")).await?)
+    detach(cluster, "replica1").await
 }
 
 async fn all_follow_primary1(cluster: &Cluster) -> Result<()> {
@@ -282,6 +370,49 @@ async fn configure(cluster: &Cluster, node: &str, option: &str, value: &str) -> 
     Ok(client
         .query(cmd("CONFIG").arg("SET").arg(option).arg(value))
         .await?)
+}
+
+/// As [`configure`], every few milliseconds and over restarts, until the server is away for good.
+async fn keep_configuring(
+    cluster: &Cluster,
+    node: &str,
+    option: &'static str,
+    value: &'static str,
+) -> Result<()> {
+    let address = cluster.reached_at(node);
+    tokio::spawn(async move {
+        let mut heard = Instant::now();
+        while heard.elapsed() < CAP / 4 {
+            if let Ok(mut client) = Client::connect(address, None, Timeouts::GLANCE).await {
+                let set = cmd("CONFIG").arg("SET").arg(option).arg(value).to_owned();
+                while client.query::<()>(&set).await.is_ok() {
+                    heard = Instant::now();
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    Ok(())
+}
+
+async fn detach(cluster: &Cluster, node: &str) -> Result<()> {
+    let mut client = cluster.node(node)?.client().await?;
+    Ok(client.query(cmd("REPLICAOF").arg("NO").arg("ONE")).await?)
+}
+
+/// Has primary2 follow primary1 anew, without an address that it announces.
+async fn follow_unannounced(cluster: &Cluster) -> Result<()> {
+    configure(cluster, "primary2", "replica-announce-ip", "").await?;
+    configure(cluster, "primary2", "replica-announce-port", "0").await?;
+    detach(cluster, "primary2").await?;
+    let (host, port) = (
+        cluster.reached_at("primary1").ip(),
+        cluster.reached_at("primary1").port(),
+    );
+    let mut client = cluster.node("primary2")?.client().await?;
+    let host = host.to_string();
+    Ok(client.query(cmd("REPLICAOF").arg(host).arg(port)).await?)
 }
 
 /// Ends a replica without telling the harness, and waits until it is gone.

@@ -1,6 +1,9 @@
 //! Every variant of every scenario as a test of its own, on the testbed that the environment asks
 //! for or the best that is here. Nothing is listed here: the table is the library's.
 //!
+//! Those that take more than seconds are ignored, of the kind `normal`: `cargo test --test scenarios --
+//! --include-ignored` runs them too.
+//!
 //! Without a KeyDB the tests are ignored, with the reason; they never pass unseen. When a testbed
 //! or a KeyDB was asked for and cannot be had, they fail.
 
@@ -9,6 +12,7 @@ use std::sync::Arc;
 
 use keydb_harness::check::{Planned, available, plan, run_until_conclusive};
 use keydb_harness::lab::Lab;
+use keydb_harness::scenario::Cost;
 use keydb_harness::settings::Settings;
 use keydb_harness::verdict::Verdict;
 use keydb_harness::verdict::exit;
@@ -18,7 +22,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
-    arguments.test_threads.get_or_insert(4);
+    arguments.test_threads.get_or_insert(6);
     let settings = match Settings::from_env() {
         Ok(settings) => settings,
         Err(error) => {
@@ -46,11 +50,15 @@ fn main() -> ExitCode {
             let test = |planned: Planned| {
                 let (runtime, lab) = (Arc::clone(&runtime), Arc::clone(&lab));
                 let expectations = Arc::clone(&expectations);
-                Trial::test(planned.id(), move || {
+                let test = Trial::test(planned.id(), move || {
                     runtime.block_on(verdict(&lab, planned, expectations.as_ref().as_ref()))
-                })
+                });
+                match planned.cost() {
+                    Cost::Quick => test,
+                    cost => test.with_kind(cost.to_string()).with_ignored_flag(true),
+                }
             };
-            let (can, cannot) = runtime.block_on(available(&lab, plan(&[], false)));
+            let (can, cannot) = runtime.block_on(available(&lab, plan(&[], Cost::Normal)));
             let unavailable = cannot.into_iter().map(|(planned, reason)| {
                 let test = Trial::test(planned.id(), move || Err(Failed::from(reason)));
                 test.with_ignored_flag(true)
@@ -66,7 +74,7 @@ fn main() -> ExitCode {
                 Trial::test(planned.id(), move || Err(Failed::from(reason)))
                     .with_ignored_flag(!asked_for)
             };
-            plan(&[], false).into_iter().map(test).collect()
+            plan(&[], Cost::Normal).into_iter().map(test).collect()
         }
     };
     let conclusion = libtest_mimic::run(&arguments, tests);
@@ -82,11 +90,16 @@ async fn verdict(
     planned: Planned,
     expectations: Option<&Expectations>,
 ) -> Result<(), Failed> {
-    let outcome = run_until_conclusive(lab, planned).await.outcome;
+    let finished = run_until_conclusive(lab, planned).await;
+    let outcome = &finished.outcome;
     if let Some(reason) = &outcome.environment {
         return Err(Failed::from(format!("not run: {reason}")));
     }
-    let standing = judge(&outcome, expectations);
+    let unsaid = keydb_harness::upstream::unsaid(&finished)?;
+    if !unsaid.is_empty() {
+        return Err(Failed::from(unsaid.join("\n")));
+    }
+    let standing = judge(outcome, expectations);
     eprintln!(
         "{}: {}, {standing}: {}",
         outcome.id(),

@@ -8,6 +8,8 @@ use anyhow::{Context, Result, ensure};
 use futures_util::future::BoxFuture;
 use keydb_harness::cluster::role::RoleReply;
 use keydb_harness::cluster::{Client, Cluster, Order, Timeouts, ready};
+use keydb_harness::inspect::survey::{Access, survey};
+use keydb_harness::inspect::{Severity, rules};
 use keydb_harness::lab::Lab;
 use keydb_harness::property::agreement;
 use keydb_harness::settings::Settings;
@@ -33,6 +35,10 @@ const TESTS: &[(&str, Body)] = &[
     ("another version on the same data", |lab| {
         Box::pin(replace(lab))
     }),
+    (
+        "an inspection sees a lost link, and writes nothing",
+        |lab| Box::pin(inspects(lab)),
+    ),
     ("a panic takes its cluster with it", |lab| {
         Box::pin(panics(lab))
     }),
@@ -191,5 +197,60 @@ async fn panics(lab: &Lab) -> Result<()> {
         let answer = Client::connect(address, None, Timeouts::GLANCE).await;
         ensure!(answer.is_err(), "{address} still answers");
     }
+    Ok(())
+}
+
+/// A sound pair with a password has no risk; without its peer a primary has one. Nothing of it is a
+/// write: the offset of the stream stays, but for the servers' own pings.
+async fn inspects(lab: &Lab) -> Result<()> {
+    const PASSWORD: &str = "not-a-secret";
+    let topology = Topology::active_active().without_proxy().password(PASSWORD);
+    let cluster = Cluster::start(lab, topology.build()?, Order::Staged).await?;
+    let nodes: Vec<_> = cluster
+        .nodes()
+        .iter()
+        .map(|node| cluster.reached_at(node.name()))
+        .map(|address| (address.to_string(), address))
+        .collect();
+    let access = Access {
+        password: Some(PASSWORD.to_owned()),
+    };
+    let keys = agreement::reached(&cluster).await?.to_string();
+
+    let risks = |surveyed: &[_]| {
+        let notices = rules::all(surveyed).into_iter();
+        notices
+            .filter(|notice| notice.severity == Severity::Risk)
+            .map(|notice| format!("{}: {}", notice.at, notice.says))
+            .collect::<Vec<_>>()
+    };
+    let sound = risks(&survey(&nodes, &access).await);
+    ensure!(sound.is_empty(), "{sound:?}");
+    let stranger = risks(&survey(&nodes, &Access::default()).await);
+    ensure!(stranger.len() == nodes.len(), "{stranger:?}");
+    ensure!(!format!("{stranger:?}").contains(PASSWORD), "{stranger:?}");
+
+    cluster.node("primary2")?.stop().await?;
+    let (first, _) = &nodes[0];
+    eventually(&cluster, "the lost link is told", DEADLINE, || async {
+        let seen = risks(&survey(&nodes, &access).await);
+        let told = |of: &str| {
+            seen.iter()
+                .any(|says| says.starts_with(first) && says.contains(of))
+        };
+        match told("is down") && seen.iter().any(|says| says.contains("does not answer")) {
+            true => Ok(()),
+            false => Err(format!("{seen:?}")),
+        }
+    })
+    .await?;
+    cluster.node("primary2")?.start().await?;
+    eventually(&cluster, "every link is up", DEADLINE, || {
+        ready::links(&cluster)
+    })
+    .await?;
+    let after = agreement::reached(&cluster).await?.to_string();
+    ensure!(keys == after, "{keys}, then {after}");
+    cluster.close().await;
     Ok(())
 }

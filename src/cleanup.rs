@@ -26,8 +26,28 @@ pub(crate) fn remember(site: &Arc<dyn Site>) -> bool {
     !ENDING.load(Ordering::SeqCst)
 }
 
-/// Closes every open site of this process. Blocks until they are gone.
+/// Something outside this process that it has to set right before it ends.
+pub(crate) trait Undo: Send + Sync + std::fmt::Debug {
+    /// Sets it right; once is enough. Blocks until that is done.
+    fn undo(&self);
+}
+
+/// What is to be set right, for the signal handler.
+static PENDING: Mutex<Vec<Weak<dyn Undo>>> = Mutex::new(Vec::new());
+
+/// Remembers what is to be undone, should a signal end this process before it is dropped.
+pub(crate) fn undo_at_the_end(undo: &Arc<dyn Undo>) {
+    let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+    pending.retain(|undo| undo.strong_count() > 0);
+    pending.push(Arc::downgrade(undo));
+}
+
+/// Closes every open site of this process, and undoes what is pending. Blocks until they are gone.
 pub fn close_all() {
+    let pending = std::mem::take(&mut *PENDING.lock().unwrap_or_else(PoisonError::into_inner));
+    for undo in pending.iter().filter_map(Weak::upgrade) {
+        undo.undo();
+    }
     let open = std::mem::take(&mut *OPEN.lock().unwrap_or_else(PoisonError::into_inner));
     for site in open.iter().filter_map(Weak::upgrade) {
         site.close();

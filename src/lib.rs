@@ -9,9 +9,10 @@
 //!
 //! # Features
 //!
-//! * `cli` (by default, with the two below): the program `keydb-harness`.
+//! * `cli` (by default, with the three below): the program `keydb-harness`.
 //! * `report`: `report`, and what reads or compares runs: `record`, `defect`, `inspect`, `upgrade`.
 //! * `docker`: clusters in containers.
+//! * `attached`: clusters that run somewhere, also behind TLS.
 //!
 //! Tests of one's own need none of them: with `default-features = false` they run on processes, or
 //! on the model; with `docker` besides, in containers where an engine answers.
@@ -21,6 +22,8 @@
 // What is printed goes through `console`, which outlives its reader.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+#[cfg(feature = "attached")]
+pub mod attached;
 pub mod behaviour;
 pub mod check;
 pub mod cleanup;

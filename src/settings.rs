@@ -27,6 +27,8 @@ pub enum TestbedChoice {
     Auto,
     /// This one and no other.
     Only(TestbedKind),
+    /// A cluster that runs somewhere, by its inventory: nothing is started.
+    Attached,
 }
 
 /// Which expectations a run is judged by.
@@ -70,11 +72,9 @@ impl FromStr for TestbedChoice {
             "docker" => Ok(Self::Only(TestbedKind::Docker)),
             "process" => Ok(Self::Only(TestbedKind::Process)),
             "embedded" => Ok(Self::Only(TestbedKind::Embedded)),
-            "attached" => Err(UsageError(format!(
-                "the {text} testbed is not built yet: use auto, docker, process or embedded"
-            ))),
+            "attached" => Ok(Self::Attached),
             _ => Err(UsageError(format!(
-                "'{text}' is no testbed: use auto, docker, process or embedded"
+                "'{text}' is no testbed: use auto, docker, process, embedded or attached"
             ))),
         }
     }
@@ -85,6 +85,7 @@ impl fmt::Display for TestbedChoice {
         match self {
             Self::Auto => f.write_str("auto"),
             Self::Only(kind) => kind.fmt(f),
+            Self::Attached => f.write_str("attached"),
         }
     }
 }

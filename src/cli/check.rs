@@ -1,41 +1,35 @@
 //! `check`: run the scenarios and judge them.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use keydb_harness::check::{Planned, available, plan, run_all};
 use keydb_harness::console;
 use keydb_harness::history::{FILE, Saved};
 use keydb_harness::lab::Lab;
 use keydb_harness::model::Quirk;
-use keydb_harness::report::folder::{keep, of_failed_run, prepare, timelines};
-use keydb_harness::report::freeze::Frozen;
 use keydb_harness::report::frequency::{frequencies, table};
-use keydb_harness::report::github::annotations;
-use keydb_harness::report::junit;
-use keydb_harness::report::page::Page;
-use keydb_harness::report::results::{FORMAT, Judged, Results};
-use keydb_harness::report::terminal::{Progress, hint, summary};
+use keydb_harness::report::results::Results;
+use keydb_harness::report::terminal::Progress;
 use keydb_harness::reproduction::of_run;
-use keydb_harness::run::state_dir;
 use keydb_harness::scenario::{Cost, SCHEDULED};
 use keydb_harness::settings::{ENV_EXPECT, ENV_SEED, Expect, Settings, TestbedChoice};
 use keydb_harness::spec::KeydbSpec;
 use keydb_harness::testbed::TestbedKind;
 use keydb_harness::verdict::exit;
-use keydb_harness::verdict::expectation::{Expectations, judge, limitations};
+use keydb_harness::verdict::expectation::Expectations;
 
 use super::reproduce::write_all;
-use super::{LabArgs, UsageProblem, schedule};
+use super::sinks::SinkArgs;
+use super::{LabArgs, UsageProblem, attached, schedule};
 
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Run only trials whose name contains one of these
-    filters: Vec<String>,
+    pub(super) filters: Vec<String>,
     #[command(flatten)]
     lab: LabArgs,
     /// Run the variants too that take minutes, or are races to be run again and again
@@ -49,7 +43,7 @@ pub(super) struct CheckArgs {
     quirks: Vec<Quirk>,
     /// Judge by this expectation file, or by none [default: the one shipped for the version]
     #[arg(long, env = ENV_EXPECT, value_name = "FILE|none")]
-    expect: Option<Expect>,
+    pub(super) expect: Option<Expect>,
     /// Trials at a time [default: 4; 12 on the embedded testbed, where they mostly wait]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
@@ -62,33 +56,26 @@ pub(super) struct CheckArgs {
     /// Follow this schedule of faults: a text file, or the folder of a saved history
     #[arg(long, value_name = "FILE|DIR")]
     schedule: Option<PathBuf>,
-    /// Write the page index.html, results.json, histories, logs and INFO snapshots into this directory
-    #[arg(long, value_name = "DIR")]
-    report: Option<PathBuf>,
-    /// Write junit.xml into this file: what is known is skipped there, with its reason
-    #[arg(long, value_name = "FILE")]
-    junit: Option<PathBuf>,
-    /// Print annotations for this service at the end, besides the summary
-    #[arg(long, value_name = "github")]
-    format: Option<Format>,
+    #[command(flatten)]
+    pub(super) sinks: SinkArgs,
     /// Write a folder for each thing that is broken, which shows it without the harness
     #[arg(long, value_name = "DIR")]
     reproduce: Option<PathBuf>,
-    /// Freeze what was seen into this expectation file, for `--expect`
-    #[arg(long, value_name = "FILE")]
-    write_expectations: Option<PathBuf>,
-    /// Add to what that file holds already, instead of replacing it
-    #[arg(long, requires = "write_expectations")]
-    merge: bool,
     /// The seed of everything that is drawn by chance
     #[arg(long, env = ENV_SEED, value_name = "N")]
     seed: Option<u64>,
     /// A known deviation that is gone is an error too
     #[arg(long)]
-    strict: bool,
+    pub(super) strict: bool,
     /// Show every check and every measured number
     #[arg(long, short)]
-    verbose: bool,
+    pub(super) verbose: bool,
+    /// Check this cluster where it runs: see the README. Nothing is started
+    #[arg(long, value_name = "FILE")]
+    pub(super) inventory: Option<PathBuf>,
+    /// On an attached cluster: strike nodes too, by the commands of the inventory
+    #[arg(long)]
+    pub(super) allow_faults: bool,
 }
 
 /// A part of the trials: every N-th, from the K-th on, so that the variants of a scenario spread.
@@ -117,14 +104,37 @@ impl Shard {
     }
 }
 
-/// Who reads what is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Runners of GitHub's actions
-    Github,
+impl CheckArgs {
+    /// The first flag that only means something for clusters that the harness starts itself.
+    pub(super) fn needs_own_clusters(&self) -> Option<&'static str> {
+        let flags = [
+            ("--keydb", self.lab.keydb.is_some()),
+            ("--haproxy", self.lab.haproxy.is_some()),
+            ("--quirk", !self.quirks.is_empty()),
+            ("--long", self.long),
+            ("--quick", self.quick),
+            ("--jobs", self.jobs.is_some()),
+            ("--shard", self.shard.is_some()),
+            ("--repeat", self.repeat > 1),
+            ("--schedule", self.schedule.is_some()),
+            ("--reproduce", self.reproduce.is_some()),
+            ("--seed", self.seed.is_some()),
+        ];
+        let given = flags.iter().find(|(_, given)| *given);
+        given.map(|(flag, _)| *flag)
+    }
 }
 
 pub(super) async fn check(args: CheckArgs) -> Result<u8> {
+    if args.inventory.is_some() || args.lab.testbed == TestbedChoice::Attached {
+        return attached::check(args).await;
+    }
+    if args.allow_faults {
+        return Err(UsageProblem(
+            "--allow-faults is for clusters of others: it needs --inventory FILE".to_owned(),
+        )
+        .into());
+    }
     let at_most = match (args.quick, args.long) {
         (true, _) => Cost::Quick,
         (_, true) => Cost::Long,
@@ -169,18 +179,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
             ))
         })?;
     }
-    if let Some(dir) = &args.report {
-        prepare(dir).map_err(UsageProblem)?;
-    }
-    if let Some(file) = &args.junit {
-        // Found out before the run, not after it.
-        std::fs::File::create(file).map_err(|error| {
-            UsageProblem(format!(
-                "--junit {}: {error}; name a file that can be written",
-                file.display()
-            ))
-        })?;
-    }
+    args.sinks.ready()?;
     let mut settings = Settings {
         expect: expect.clone(),
         seed: args.seed,
@@ -204,7 +203,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         Some(schedule) => lab.with_schedule(schedule),
         None => lab,
     };
-    let lab = match args.report {
+    let lab = match args.sinks.report {
         Some(_) => lab.watched(),
         None => lab,
     };
@@ -221,11 +220,7 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         ));
     }
 
-    let frozen = args.write_expectations.as_deref();
-    let frozen = frozen.map(|file| Frozen::into(file, args.merge, &version));
-    let frozen = frozen
-        .transpose()
-        .map_err(|error| UsageProblem(format!("{error:#}")))?;
+    let frozen = args.sinks.frozen(&version)?;
     let (planned, unavailable) = available(&lab, planned).await;
     let rounds = planned.into_iter().flat_map(|it| it.repeated(args.repeat));
     let planned: Vec<Planned> = rounds.collect();
@@ -237,68 +232,17 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     let jobs = args.jobs.map_or(lab.pace().jobs, usize::from);
     let finished = run_all(&lab, &planned, jobs, &|event| progress.show(event)).await;
 
-    let judged = || {
-        finished
-            .iter()
-            .map(|f| (&f.outcome, judge(&f.outcome, expectations.as_ref())))
-    };
-    let mut results = Results {
-        format: FORMAT,
-        harness: env!("CARGO_PKG_VERSION").to_owned(),
-        date: jiff::Timestamp::now().to_string(),
-        identity: lab.identity().clone(),
-        seed: lab.seed(),
-        expectations: expectations
-            .as_ref()
-            .map(|expectations| expectations.version.clone()),
-        n: finished.len(),
-        seconds: began.elapsed().as_secs_f64(),
-        exit_code: exit::code(judged(), args.strict),
-        unavailable: unavailable
-            .into_iter()
-            .map(|(planned, reason)| (planned.id(), reason))
-            .collect(),
-        frequencies: BTreeMap::new(),
-        trials: judged()
-            .map(|(outcome, standing)| Judged {
-                id: outcome.id(),
-                verdict: outcome.verdict(),
-                standing,
-                limitations: limitations(outcome, expectations.as_ref()),
-                outcome: outcome.clone(),
-            })
-            .collect(),
-    };
+    let outcomes = finished.iter().map(|finished| &finished.outcome);
+    let mut results = Results::of(lab.identity(), outcomes, expectations.as_ref(), args.strict);
+    results.seed = lab.seed();
+    results.seconds = began.elapsed().as_secs_f64();
+    let unavailable = unavailable.into_iter();
+    results.unavailable = unavailable
+        .map(|(planned, reason)| (planned.id(), reason))
+        .collect();
     if args.repeat > 1 {
         results.frequencies = frequencies(&results.trials);
         console::line(table(&results.frequencies));
-    }
-    let report = match &args.report {
-        Some(dir) => Some(dir.clone()),
-        None if results.exit_code == exit::BROKEN => {
-            Some(of_failed_run(&state_dir()?, results.seed)?)
-        }
-        None => None,
-    };
-    if let Some(dir) = &report {
-        results.write(dir)?;
-        for finished in &finished {
-            keep(dir, finished)?;
-        }
-        let timelines = timelines(dir, &results, |_| true)?;
-        let page = Page::of_run(&results, expectations.as_ref(), timelines)?.write(dir)?;
-        console::line(format_args!("page: {}", page.display()));
-    }
-    if let Some(file) = &args.junit {
-        junit::write(&results, expectations.as_ref(), file)?;
-    }
-    if args.format == Some(Format::Github) {
-        for line in annotations(&results, expectations.as_ref()) {
-            console::line(line);
-        }
-    }
-    if let Some(frozen) = frozen {
-        console::line(frozen.write(&results)?);
     }
     if let Some(dir) = &args.reproduce {
         let history = |trial: &str| {
@@ -308,10 +252,8 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
         };
         write_all(&of_run(&results, None, &history), dir)?;
     }
-    if let Some(hint) = hint(&results, expectations.as_ref()) {
-        console::line(hint);
-    }
-    console::line(summary(&results));
+    args.sinks
+        .write(&results, expectations.as_ref(), &finished, frozen)?;
     if !lab.identity().is_real() {
         console::line("REAL KEYDB: NOT RUN");
     }

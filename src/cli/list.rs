@@ -40,6 +40,9 @@ pub(super) struct ListArgs {
     /// releases are known to break it
     #[arg(long, conflicts_with_all = ["quirks", "faults", "promises", "defects"])]
     upstream_tests: bool,
+    /// Show what `check --inventory` looks at on a cluster that runs somewhere
+    #[arg(long, conflicts_with_all = ["quirks", "faults", "promises", "defects", "upstream_tests"])]
+    attached: bool,
 }
 
 pub(super) fn list(args: &ListArgs) -> Result<u8> {
@@ -56,10 +59,25 @@ pub(super) fn list(args: &ListArgs) -> Result<u8> {
             upstream_tests: true,
             ..
         } => upstream_tests()?,
+        ListArgs { attached: true, .. } => attached_checks(),
         _ => scenarios(),
     };
     console::text(text);
     Ok(exit::AS_EXPECTED)
+}
+
+fn attached_checks() -> String {
+    let mut text = String::new();
+    for check in keydb_harness::attached::check::all() {
+        let faults = match check.strikes {
+            true => "  (only with --allow-faults)",
+            false => "",
+        };
+        let _ = writeln!(text, "{}{faults}", check.name);
+        let _ = writeln!(text, "    promise  {}", check.promise);
+        let _ = writeln!(text, "    source   {}", check.source);
+    }
+    text
 }
 
 fn scenarios() -> String {

@@ -1,5 +1,6 @@
 //! Commands, one file each. To add one: a file, a variant of [`Command`], a line in [`main`].
 
+mod attached;
 mod check;
 mod clean;
 mod doctor;
@@ -15,6 +16,7 @@ mod playground;
 mod report;
 mod reproduce;
 mod schedule;
+mod sinks;
 mod tables;
 mod upgrade;
 
@@ -82,7 +84,7 @@ enum Command {
 /// What to run against: shared by the commands that start servers.
 #[derive(Debug, Clone, Args)]
 struct LabArgs {
-    /// auto, docker, process or embedded
+    /// auto, docker, process, embedded or attached
     #[arg(long, env = ENV_TESTBED, default_value = "auto", value_name = "TESTBED")]
     testbed: TestbedChoice,
     /// image:REF, path:FILE, version:X.Y.Z or model [default: version:6.3.4]

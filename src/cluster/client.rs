@@ -4,10 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionAddr, ErrorKind, FromRedisValue, IntoConnectionInfo,
-    Pipeline,
-};
+use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline};
+
+use super::reach::Reach;
 
 /// Why a command gave no reply, told apart by what is known of its effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,26 +78,25 @@ impl Client {
         password: Option<&str>,
         timeouts: Timeouts,
     ) -> Result<Self, ClientError> {
-        let not_sent = |error: redis::RedisError| ClientError::NotSent {
-            address: address.to_string(),
-            cause: error.to_string(),
-        };
-        let mut info = ConnectionAddr::Tcp(address.ip().to_string(), address.port())
-            .into_connection_info()
-            .map_err(not_sent)?;
-        let mut settings = info.redis_settings().clone().set_skip_set_lib_name();
-        if let Some(password) = password {
-            settings = settings.set_password(password);
-        }
-        info = info.set_redis_settings(settings);
+        Self::to(&Reach::plain(address, password), timeouts).await
+    }
+
+    /// Connects to where a server is reached, database 0.
+    ///
+    /// # Errors
+    /// [`ClientError::NotSent`], also when user, password or certificate are not taken.
+    pub async fn to(reach: &Reach, timeouts: Timeouts) -> Result<Self, ClientError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(timeouts.connect))
             .set_response_timeout(Some(timeouts.reply));
-        let connection = redis::Client::open(info)
-            .map_err(not_sent)?
+        let connection = reach
+            .client()?
             .get_multiplexed_async_connection_with_config(&config)
             .await
-            .map_err(not_sent)?;
+            .map_err(|error| ClientError::NotSent {
+                address: reach.address(),
+                cause: error.to_string(),
+            })?;
         Ok(Self { connection })
     }
 

@@ -13,6 +13,7 @@ mod links;
 pub mod node;
 pub mod observe;
 pub mod proxy;
+pub mod reach;
 pub mod ready;
 pub mod role;
 mod start;

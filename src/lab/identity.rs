@@ -28,7 +28,7 @@ const INTERVAL: Duration = Duration::from_millis(10);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "report", derive(JsonSchema))]
 pub struct Identity {
-    /// `docker`, `process` or `embedded`.
+    /// `docker`, `process`, `embedded` or `attached`.
     pub testbed: String,
     /// The KeyDB server.
     pub keydb: KeydbIdentity,
@@ -49,7 +49,7 @@ pub struct KeydbIdentity {
     /// `redis_build_id` in its INFO.
     pub build_id: String,
     /// SHA-256 of the file it was started from, in hex; empty for a model, which is part of the
-    /// harness.
+    /// harness, and for a server that something else started.
     pub sha256: String,
     /// The harness's version whose model it is, where it is one and not KeyDB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -90,14 +90,14 @@ impl fmt::Display for Identity {
                 self.testbed, self.keydb.version, self.keydb.spec, self.haproxy.version
             );
         }
+        let binary = match self.keydb.sha256.get(..12) {
+            Some(short) => format!("sha256 {short}"),
+            None => format!("build {}, its file not seen", self.keydb.build_id),
+        };
         write!(
             f,
-            "testbed {}, KeyDB {} ({}, sha256 {}), HAProxy {}",
-            self.testbed,
-            self.keydb.version,
-            self.keydb.spec,
-            self.keydb.sha256.get(..12).unwrap_or(&self.keydb.sha256),
-            self.haproxy.version
+            "testbed {}, KeyDB {} ({}, {binary}), HAProxy {}",
+            self.testbed, self.keydb.version, self.keydb.spec, self.haproxy.version
         )
     }
 }

@@ -31,6 +31,7 @@ pub(super) fn candidates(choice: TestbedChoice) -> Vec<TestbedKind> {
             TestbedKind::Embedded,
         ],
         TestbedChoice::Only(kind) => vec![kind],
+        TestbedChoice::Attached => Vec::new(),
     }
 }
 
@@ -41,6 +42,11 @@ fn is_ci() -> bool {
 
 /// Takes the first candidate on which both programs can run.
 pub(super) async fn select(settings: &Settings) -> Result<Chosen, EnvironmentError> {
+    if settings.testbed == TestbedChoice::Attached {
+        return Err(EnvironmentError::new(
+            "on an attached cluster nothing is started: only `check --inventory FILE` goes there; use auto, docker, process or embedded here",
+        ));
+    }
     let mut refusals: Vec<(TestbedKind, EnvironmentError)> = Vec::new();
     for kind in candidates(settings.testbed) {
         match attempt(kind, settings).await {

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::folder::RESULTS;
 use super::frequency::Frequency;
 use crate::lab::Identity;
-use crate::verdict::expectation::Standing;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::expectation::{Expectations, Standing, judge, limitations};
+use crate::verdict::{Outcome, Verdict, exit};
 
 /// The version of this format; it grows when a reader of the older one could be misled.
 pub const FORMAT: u32 = 1;
@@ -74,6 +74,41 @@ pub fn schema() -> serde_json::Value {
 }
 
 impl Results {
+    /// What these outcomes come to, as of now. Seed, duration, and what was left out are the caller's.
+    pub fn of<'a>(
+        identity: &Identity,
+        outcomes: impl Iterator<Item = &'a Outcome> + Clone,
+        expectations: Option<&Expectations>,
+        strict: bool,
+    ) -> Self {
+        let judged = || {
+            let outcomes = outcomes.clone();
+            outcomes.map(|outcome| (outcome, judge(outcome, expectations)))
+        };
+        Self {
+            format: FORMAT,
+            harness: env!("CARGO_PKG_VERSION").to_owned(),
+            date: jiff::Timestamp::now().to_string(),
+            identity: identity.clone(),
+            seed: 0,
+            expectations: expectations.map(|expectations| expectations.version.clone()),
+            n: outcomes.clone().count(),
+            seconds: 0.0,
+            exit_code: exit::code(judged(), strict),
+            unavailable: BTreeMap::new(),
+            frequencies: BTreeMap::new(),
+            trials: judged()
+                .map(|(outcome, standing)| Judged {
+                    id: outcome.id(),
+                    verdict: outcome.verdict(),
+                    standing,
+                    limitations: limitations(outcome, expectations),
+                    outcome: outcome.clone(),
+                })
+                .collect(),
+        }
+    }
+
     /// Writes `results.json` into `dir`, which is made if it is not there.
     ///
     /// # Errors

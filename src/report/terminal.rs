@@ -88,12 +88,7 @@ impl<'a> Progress<'a> {
     }
 
     fn finished(&self, planned: &Planned, outcome: &Outcome) {
-        let standing = judge(outcome, self.expectations);
-        let limits = limitations(outcome, self.expectations);
-        let mut text = line(outcome, standing, &limits, self.colour);
-        if self.verbose || standing_needs_words(standing) || outcome.environment.is_some() {
-            text.push_str(&details(outcome, self.expectations, self.verbose));
-        }
+        let text = self.text(outcome);
         let bar = self.running.lock().ok().and_then(|mut running| {
             let position = running.iter().position(|(id, _)| *id == planned.id())?;
             Some(running.swap_remove(position).1)
@@ -102,6 +97,21 @@ impl<'a> Progress<'a> {
             bar.finish_and_clear();
         }
         self.print(&text);
+    }
+
+    /// An outcome of which nothing was shown before.
+    pub fn over(&self, outcome: &Outcome) {
+        self.print(&self.text(outcome));
+    }
+
+    fn text(&self, outcome: &Outcome) -> String {
+        let standing = judge(outcome, self.expectations);
+        let limits = limitations(outcome, self.expectations);
+        let mut text = line(outcome, standing, &limits, self.colour);
+        if self.verbose || standing_needs_words(standing) || outcome.environment.is_some() {
+            text.push_str(&details(outcome, self.expectations, self.verbose));
+        }
+        text
     }
 }
 

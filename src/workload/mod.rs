@@ -9,4 +9,4 @@ pub mod traffic;
 mod write_stream;
 
 pub use data::{KEYS_PER_COUNT, write_bulk, write_mixed_data};
-pub use write_stream::WriteStream;
+pub use write_stream::{Manner, WriteStream};

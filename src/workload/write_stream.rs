@@ -1,7 +1,6 @@
-//! Clients that write unique keys through the proxy, one write at a time each, until stopped.
+//! Clients that write unique keys, one write at a time each, until stopped.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,12 +9,28 @@ use anyhow::{Context, Result};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::cluster::reach::Reach;
 use crate::cluster::{Client, ClientError, Cluster, Node, Timeouts};
 use crate::history::{Fate, Write, WriteLog};
 use crate::testbed::Port;
 
-/// Between two writes of one client.
-const PACE: Duration = Duration::from_millis(4);
+/// How a stream writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Between two writes of one client.
+    pub pace: Duration,
+    /// Seconds that its keys live; for ever if none.
+    pub ttl: Option<u64>,
+}
+
+impl Manner {
+    /// A write each 4 ms, for ever.
+    pub const LASTING: Self = Self {
+        pace: Duration::from_millis(4),
+        ttl: None,
+    };
+}
+
 /// Between two tries to connect.
 const RETRY: Duration = Duration::from_millis(20);
 /// A write that is not answered within this is given up, as a client of the proxy would.
@@ -48,27 +63,33 @@ impl WriteStream {
     /// The cluster has no proxy, or it has no address now.
     pub async fn start(cluster: &Cluster, prefix: &str, clients: usize) -> Result<Self> {
         let proxy = cluster.proxy()?.server().endpoint(Port::Service).await?;
-        let password = cluster.topology().password.clone();
+        let password = cluster.topology().password.as_deref();
+        let proxy = Reach::plain(proxy, password);
+        Ok(Self::toward(&[proxy], prefix, clients, Manner::LASTING))
+    }
+
+    /// Starts `clients` clients that write keys beginning with `prefix`, one after the other at one
+    /// of these servers each.
+    pub fn toward(servers: &[Reach], prefix: &str, clients: usize, manner: Manner) -> Self {
         let shared = Arc::new(Shared::default());
         let began = Instant::now();
-        let clients = (0..clients)
-            .map(|number| {
-                tokio::spawn(write_on(
-                    Arc::clone(&shared),
-                    number,
-                    format!("{prefix}:{number}"),
-                    proxy,
-                    password.clone(),
-                    began,
-                ))
-            })
-            .collect();
-        Ok(Self {
+        let clients = (0..clients).zip(servers.iter().cycle());
+        let clients = clients.map(|(number, server)| {
+            tokio::spawn(write_on(
+                Arc::clone(&shared),
+                number,
+                format!("{prefix}:{number}"),
+                server.clone(),
+                manner,
+                began,
+            ))
+        });
+        Self {
             prefix: prefix.to_owned(),
             began,
-            shared,
-            clients,
-        })
+            shared: Arc::clone(&shared),
+            clients: clients.collect(),
+        }
     }
 
     /// The time on the history's clock.
@@ -151,8 +172,8 @@ async fn write_on(
     shared: Arc<Shared>,
     client: usize,
     prefix: String,
-    proxy: SocketAddr,
-    password: Option<String>,
+    server: Reach,
+    manner: Manner,
     began: Instant,
 ) {
     let mut connection: Option<Client> = None;
@@ -161,7 +182,7 @@ async fn write_on(
         let key = format!("{prefix}:{number}");
         number += 1;
         let invoked = began.elapsed();
-        let result = write_once(&mut connection, proxy, password.as_deref(), &key).await;
+        let result = write_once(&mut connection, &server, &key, manner).await;
         let (fate, error) = match result {
             Ok(()) => (Fate::Ok, None),
             Err(error @ ClientError::Unknown(_)) => (Fate::Unknown, Some(error.to_string())),
@@ -187,19 +208,24 @@ async fn write_on(
         if failed {
             connection = None;
         }
-        sleep(if failed { RETRY } else { PACE }).await;
+        sleep(if failed { RETRY } else { manner.pace }).await;
     }
 }
 
 async fn write_once(
     connection: &mut Option<Client>,
-    proxy: SocketAddr,
-    password: Option<&str>,
+    server: &Reach,
     key: &str,
+    manner: Manner,
 ) -> Result<(), ClientError> {
     let client = match connection {
         Some(client) => client,
-        None => connection.insert(Client::connect(proxy, password, TIMEOUTS).await?),
+        None => connection.insert(Client::to(server, TIMEOUTS).await?),
     };
-    client.query(redis::cmd("SET").arg(key).arg(key)).await
+    let mut set = redis::cmd("SET");
+    set.arg(key).arg(key);
+    if let Some(seconds) = manner.ttl {
+        set.arg("EX").arg(seconds);
+    }
+    client.query(&set).await
 }

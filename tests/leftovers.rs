@@ -14,11 +14,27 @@ use keydb_harness::testbed::TestbedKind;
 use keydb_harness::testbed::process::{find_haproxy, find_keydb};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// Moments at which the harness is ended, after its start: while it probes, while a cluster
-/// starts, and while a scenario runs.
-const MOMENTS_MS: [u64; 6] = [40, 250, 600, 1100, 1900, 3200];
-/// How long what was left may take to go.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// When the harness is ended.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    /// So many milliseconds after its start: while it looks for a testbed, probes, starts a cluster.
+    After(u64),
+    /// So many milliseconds after something of it is there that could be left. An image is imported
+    /// before, which takes as long as the disk takes.
+    Into(u64),
+}
+
+const MOMENTS: [Moment; 7] = [
+    Moment::After(40),
+    Moment::After(250),
+    Moment::After(600),
+    Moment::After(1100),
+    Moment::Into(0),
+    Moment::Into(700),
+    Moment::Into(2000),
+];
+/// How long what was left may take to go, and how long the harness may take to make something.
+const PATIENCE: Duration = Duration::from_secs(120);
 const HARNESS: &str = env!("CARGO_BIN_EXE_keydb-harness");
 
 fn main() -> ExitCode {
@@ -70,16 +86,23 @@ fn specs() -> Result<(String, String), String> {
 
 fn ended_by(kind: TestbedKind, signal: &str) -> Result<(), Failed> {
     let mut seen = 0;
-    for moment in MOMENTS_MS {
+    for moment in MOMENTS {
         let state = tempfile::tempdir()?;
         let mut harness = start(kind, state.path())?;
-        std::thread::sleep(Duration::from_millis(moment));
+        let wait = match moment {
+            Moment::After(ms) => ms,
+            Moment::Into(ms) => {
+                something_is_there(state.path(), &mut harness)?;
+                ms
+            }
+        };
+        std::thread::sleep(Duration::from_millis(wait));
         seen += left(state.path())?.len();
         let sent = Command::new("kill")
             .args([format!("-{signal}"), harness.id().to_string()])
             .status()?;
         let status = harness.wait()?;
-        let case = format!("{kind}, SIG{signal} after {moment} ms ({status}, kill {sent})");
+        let case = format!("{kind}, SIG{signal}, {moment:?} ms ({status}, kill {sent})");
         nothing_left(&case, state.path(), signal == "KILL")?;
         let number = if signal == "INT" { 130 } else { 143 };
         // At the first moments it may not listen yet, and dies of the signal itself.
@@ -90,6 +113,21 @@ fn ended_by(kind: TestbedKind, signal: &str) -> Result<(), Failed> {
     }
     if seen == 0 {
         return Err("at no moment was there anything that could have been left".into());
+    }
+    Ok(())
+}
+
+/// Waits until the harness has made something that it could leave.
+fn something_is_there(state: &Path, harness: &mut Child) -> Result<(), Failed> {
+    let deadline = Instant::now() + PATIENCE;
+    while left(state)?.is_empty() {
+        if let Some(status) = harness.try_wait()? {
+            return Err(format!("the harness ended by itself, {status}, and made nothing").into());
+        }
+        if Instant::now() >= deadline {
+            return Err(format!("nothing was made within {PATIENCE:?}").into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
 }
@@ -124,19 +162,20 @@ fn start(kind: TestbedKind, state: &Path) -> Result<Child, Failed> {
 /// of the dead one, so there may be need for one more.
 fn nothing_left(case: &str, state: &Path, cleaned: bool) -> Result<(), Failed> {
     let deadline = Instant::now() + PATIENCE;
+    let mut said = String::new();
     loop {
+        let mut done = true;
         if cleaned {
             let clean = harness_in(state).arg("clean").output()?;
-            if !clean.status.success() {
-                return Err(format!("{case}: clean failed: {clean:?}").into());
-            }
+            done = clean.status.success();
+            said = format!("; clean: {clean:?}");
         }
         let left = left(state)?;
-        if left.is_empty() {
+        if done && left.is_empty() {
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return Err(format!("{case}: left behind: {}", left.join(", ")).into());
+            return Err(format!("{case}: left behind: {}{said}", left.join(", ")).into());
         }
         std::thread::sleep(Duration::from_millis(50));
     }

@@ -17,6 +17,7 @@ use keydb_harness::cluster::info::{Info, Replication};
 use keydb_harness::spec::{DEFAULT_HAPROXY_IMAGE, DEFAULT_KEYDB};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+const HARNESS: &str = env!("CARGO_BIN_EXE_keydb-harness");
 const PROJECT: &str = "keydb-harness-guide";
 const PROXY: u16 = 6379;
 const PRIMARIES: [u16; 2] = [6401, 6402];
@@ -195,7 +196,33 @@ fn walk(tools: &Tools) -> Result<(), String> {
         }
     }
 
+    attached(&hand)?;
     cluster.down()
+}
+
+/// The inventory beside the Compose file fits it: the cluster can be checked where it runs, and a node
+/// struck by Compose's own commands.
+fn attached(hand: &Hand<'_>) -> Result<(), String> {
+    let said = |error: std::io::Error| error.to_string();
+    let text = fs::read_to_string(hand.directory.join("cluster.toml")).map_err(said)?;
+    let directory = hand.directory.display();
+    let compose = format!(
+        "{} --project-directory {directory} -f {directory}/docker-compose.yml",
+        hand.tools.compose
+    );
+    let file = hand.scratch.path().join("cluster.toml");
+    fs::write(&file, text.replace("docker-compose", &compose)).map_err(said)?;
+    let printed = hand.run(&format!(
+        "{HARNESS} check --inventory {} --expect none --allow-faults writes kinds stop-replica1",
+        file.display()
+    ))?;
+    match printed.out.contains("3 of 3 trials") && printed.out.contains("none is left") {
+        true => Ok(()),
+        false => Err(format!(
+            "the check of the inventory printed:\n{}",
+            printed.out
+        )),
+    }
 }
 
 /// Types commands in `compose/`.

@@ -41,6 +41,8 @@ pub struct Inventory {
     pub commands: Vec<Strike>,
     /// Seconds that such a command may take.
     pub command_seconds: u64,
+    /// Where they are carried out: beside the inventory.
+    pub dir: PathBuf,
 }
 
 /// One KeyDB of it.
@@ -154,7 +156,10 @@ impl Inventory {
         let at = |problem: String| InventoryError(format!("{}: {problem}", file.display()));
         let text = fs::read_to_string(file)
             .map_err(|error| at(format!("{error}; name an inventory that can be read")))?;
-        let beside = file.parent().unwrap_or(Path::new("."));
+        let beside = match file.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
         Self::parse(&text, beside).map_err(|error| at(error.0))
     }
 
@@ -200,6 +205,7 @@ impl Inventory {
             ttl,
             members,
             proxy,
+            dir: beside.to_owned(),
             command_seconds: raw.faults.seconds.unwrap_or(COMMAND).max(1),
             commands: raw.faults.strikes()?,
         })

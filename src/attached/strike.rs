@@ -1,6 +1,7 @@
 //! Faults by the commands of those who run the cluster. What was struck is healed, whatever ends
 //! this process, SIGKILL excepted.
 
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,29 +21,32 @@ pub(super) struct Struck {
 #[derive(Debug)]
 struct Heal {
     line: String,
+    dir: PathBuf,
     done: AtomicBool,
 }
 
 impl Struck {
-    /// Carries out the line that strikes. What it does half is healed too.
+    /// Carries out the line that strikes, in this directory. What it does half is healed too.
     pub(super) async fn by(
         strikes: &str,
         heals: &str,
+        dir: &Path,
         patience: Duration,
     ) -> (Self, Result<(), String>) {
         let heal = Arc::new(Heal {
             line: heals.to_owned(),
+            dir: dir.to_owned(),
             done: AtomicBool::new(false),
         });
         let undo: Arc<dyn Undo> = Arc::<Heal>::clone(&heal);
         cleanup::undo_at_the_end(&undo);
-        let done = carry_out(strikes, patience).await;
+        let done = carry_out(strikes, dir, patience).await;
         (Self { heal, patience }, done)
     }
 
     /// Carries out the line that heals.
     pub(super) async fn heal(self) -> Result<(), String> {
-        let done = carry_out(&self.heal.line, self.patience).await;
+        let done = carry_out(&self.heal.line, &self.heal.dir, self.patience).await;
         if done.is_ok() {
             self.heal.done.store(true, Ordering::SeqCst);
         }
@@ -63,6 +67,7 @@ impl Undo for Heal {
         }
         let healed = std::process::Command::new("sh")
             .args(["-c", &self.line])
+            .current_dir(&self.dir)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .status();
@@ -76,9 +81,10 @@ impl Undo for Heal {
 }
 
 /// Has the shell carry out a line.
-async fn carry_out(line: &str, patience: Duration) -> Result<(), String> {
+async fn carry_out(line: &str, dir: &Path, patience: Duration) -> Result<(), String> {
     let ended = Command::new("sh")
         .args(["-c", line])
+        .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -110,11 +116,12 @@ mod tests {
     async fn what_was_struck_is_healed_once_also_without_a_word() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
-        let line = |word: &str| format!("echo {word} >> {}", log.display());
-        let (struck, done) = Struck::by(&line("strikes"), &line("heals"), PATIENCE).await;
+        let (strikes, heals) = ("echo strikes >> log", "echo heals >> log");
+        let strike = || Struck::by(strikes, heals, dir.path(), PATIENCE);
+        let (struck, done) = strike().await;
         assert_eq!(done, Ok(()));
         assert_eq!(struck.heal().await, Ok(()));
-        let (struck, _) = Struck::by(&line("strikes"), &line("heals"), PATIENCE).await;
+        let (struck, _) = strike().await;
         drop(struck);
         let text = std::fs::read_to_string(log).unwrap();
         assert_eq!(text, "strikes\nheals\nstrikes\nheals\n");
@@ -122,11 +129,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_that_fails_says_what_it_said() {
-        let (struck, done) = Struck::by("echo no such unit >&2; exit 5", "true", PATIENCE).await;
+        let here = Path::new(".");
+        let (struck, done) =
+            Struck::by("echo no such unit >&2; exit 5", "true", here, PATIENCE).await;
         let error = done.unwrap_err();
         assert!(error.contains("exit status: 5: no such unit"), "{error}");
         drop(struck);
-        let (_struck, done) = Struck::by("sleep 60", "true", Duration::from_millis(50)).await;
+        let (_struck, done) = Struck::by("sleep 60", "true", here, Duration::from_millis(50)).await;
         assert!(done.unwrap_err().contains("did not end within"));
     }
 }

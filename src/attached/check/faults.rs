@@ -136,7 +136,7 @@ async fn struck(
     let patience = Duration::from_secs(visit.inventory().command_seconds);
     let bites = format!("{} does not answer", target.name);
     let struck_at = stream.now();
-    let (struck, done) = Struck::by(&line, &heals, patience).await;
+    let (struck, done) = Struck::by(&line, &heals, &visit.inventory().dir, patience).await;
     if let Err(why) = done {
         visit.inconclusive("fault", &bites, why);
         drop(struck);

@@ -109,7 +109,7 @@ pub(super) async fn inspect(args: InspectArgs) -> Result<u8> {
 /// The text of a file that a flag names.
 fn read(flag: &str, file: Option<&Path>) -> Result<Option<String>, UsageProblem> {
     let read = file.map(|file| {
-        std::fs::read_to_string(file).map_err(|error| {
+        keydb_harness::input::file(file, keydb_harness::input::TEXT).map_err(|error| {
             UsageProblem(format!(
                 "{flag} {}: {error}; name a file that can be read",
                 file.display()

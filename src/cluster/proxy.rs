@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -170,9 +170,7 @@ impl Proxy {
         let exchange = async {
             let mut stream = TcpStream::connect(address).await?;
             stream.write_all(format!("{line}\n").as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            std::io::Result::Ok(answer)
+            input::answer(stream, input::TEXT).await
         };
         match timeout(ADMIN_TIMEOUT, exchange).await {
             Ok(Ok(answer)) => Ok(answer),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -229,9 +229,7 @@ async fn look_at_proxy(
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.ok()?;
         stream.write_all(b"show stat\n").await.ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.ok()?;
-        Some(answer)
+        input::answer(stream, input::TEXT).await.ok()
     };
     let answer = timeout(PATIENCE.reply, exchange).await.ok()??;
     let server = |stat: ServerStat| (format!("server {}", stat.server), stat.status);

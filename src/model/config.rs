@@ -69,6 +69,9 @@ const DEFAULTS: &[(&str, &str)] = &[
 
 /// The older names of directives.
 fn current_name(name: &str) -> &str {
+/// The most databases of a node: each takes memory, also while it is empty.
+const MOST_DATABASES: u64 = 1 << 16;
+
     match name {
         "slaveof" => "replicaof",
         "slave-read-only" => "replica-read-only",
@@ -162,6 +165,11 @@ impl Config {
         }
         self.values.insert(name.to_owned(), value.to_owned());
         Ok(())
+        if name == "databases" && !(1..=MOST_DATABASES).contains(&bytes(value).unwrap_or(0)) {
+            return Err(format!(
+                "argument must be between 1 and {MOST_DATABASES} inclusive"
+            ));
+        }
     }
 
     /// A directive's text; empty for one that does not exist.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use redis_protocol::resp2::decode::decode_range;
 use redis_protocol::resp2::types::RangeFrame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use super::Confirm;
 use super::keys::Keys;
 use super::mix::{BRIEF_LIFE, CUT_SHORT, FIELDS, Kind, LONG_LIFE, Mix};
+use super::reply;
 use super::whereabouts::Whereabouts;
 use super::wire::{Outgoing, outcome};
 use crate::history::{Action, Fate, Moment, Name, Operation, Outcome, Record, Recording, Token};
@@ -268,7 +268,7 @@ impl Worker {
             let completed = self.recording.now();
             let mut taken = 0;
             let mut acknowledged = 0;
-            while let Some((frame, size)) = decode_range(&connection.read[taken..])
+            while let Some((frame, size)) = reply::first(&connection.read[taken..])
                 .map_err(|error| format!("no RESP: {error}"))?
             {
                 let bytes = &connection.read[taken..];
@@ -379,7 +379,7 @@ impl Worker {
                     return Err("no connection: closed at once".to_owned());
                 }
                 let mut taken = 0;
-                while let Some((frame, size)) = decode_range(&read[taken..])
+                while let Some((frame, size)) = reply::first(&read[taken..])
                     .map_err(|error| format!("no connection: no RESP: {error}"))?
                 {
                     let text = |range: (usize, usize)| {

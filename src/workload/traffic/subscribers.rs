@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use redis_protocol::resp2::decode::decode_range;
 use redis_protocol::resp2::types::RangeFrame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::reply;
 use super::whereabouts::Whereabouts;
 use super::wire::Outgoing;
 use crate::cluster::{ClientError, Cluster};
@@ -275,8 +275,7 @@ impl Subscriber {
                 return Err("closed at once".to_owned());
             }
             while replies > 0 {
-                let Some((frame, size)) = decode_range(&read).map_err(|error| error.to_string())?
-                else {
+                let Some((frame, size)) = reply::first(&read)? else {
                     break;
                 };
                 match frame {
@@ -324,7 +323,7 @@ impl Subscriber {
         let mut taken = 0;
         let now = self.recording.now();
         while let Some((frame, size)) =
-            decode_range(&listening.read[taken..]).map_err(|error| format!("no RESP: {error}"))?
+            reply::first(&listening.read[taken..]).map_err(|error| format!("no RESP: {error}"))?
         {
             let bytes = &listening.read[taken..];
             taken += size;

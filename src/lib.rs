@@ -58,6 +58,7 @@ pub mod reproduction;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod secret;
 pub mod settings;
 pub mod spec;
 pub mod testbed;

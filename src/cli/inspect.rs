@@ -9,6 +9,7 @@ use keydb_harness::console;
 use keydb_harness::explanation;
 use keydb_harness::inspect::survey::{Access, survey};
 use keydb_harness::inspect::{Notice, Severity, explained, file, proxy, rules};
+use keydb_harness::secret::Secret;
 use keydb_harness::verdict::exit;
 
 use super::UsageProblem;
@@ -54,7 +55,8 @@ pub(super) async fn inspect(args: InspectArgs) -> Result<u8> {
     let access = Access {
         password: std::env::var(ENV_PASSWORD)
             .ok()
-            .filter(|text| !text.is_empty()),
+            .filter(|text| !text.is_empty())
+            .map(Secret::from),
     };
     let surveyed = survey(&nodes, &access).await;
     let mut notices = rules::all(&surveyed);

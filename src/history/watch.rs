@@ -14,6 +14,8 @@ use super::Recording;
 use crate::cluster::haproxy_stat::{self, ServerStat};
 use crate::cluster::info::Info;
 use crate::cluster::{Client, Cluster, Timeouts};
+use crate::input;
+use crate::secret::Secret;
 use crate::testbed::{Port, Server};
 use crate::topology::PROXY;
 
@@ -159,7 +161,7 @@ const SECTIONS: [&str; 4] = ["server", "replication", "persistence", "stats"];
 
 struct NodeLooker {
     server: Arc<dyn Server>,
-    password: Option<String>,
+    password: Option<Secret>,
     places: Arc<BTreeMap<SocketAddr, String>>,
     client: Option<Client>,
 }

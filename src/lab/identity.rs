@@ -294,7 +294,7 @@ async fn start(
     let plan = ServerPlan {
         name: name.to_owned(),
         program: program.clone(),
-        config,
+        config: config.into(),
     };
     let server = site.create(plan).await?;
     server.start().await?;

@@ -20,6 +20,7 @@ use super::reply;
 use super::whereabouts::Whereabouts;
 use super::wire::{Outgoing, outcome};
 use crate::history::{Action, Fate, Moment, Name, Operation, Outcome, Record, Recording, Token};
+use crate::secret::{Secret, hide};
 use crate::testbed::Server;
 
 /// Between two tries to connect, and after a refusal.
@@ -42,7 +43,7 @@ pub(super) struct Worker {
     pub(super) whereabouts: Arc<Whereabouts>,
     /// Where it connects to.
     pub(super) server: Arc<dyn Server>,
-    pub(super) password: Option<String>,
+    pub(super) password: Option<Secret>,
     /// What its operations are put down to while the node is unknown.
     pub(super) target: Name,
     pub(super) proxied: bool,
@@ -388,7 +389,8 @@ impl Worker {
                     };
                     match frame {
                         RangeFrame::Error(range) => {
-                            return Err(format!("no connection: {}", text(range)));
+                            let why = hide(self.password.as_deref(), &text(range));
+                            return Err(format!("no connection: {why}"));
                         }
                         RangeFrame::BulkString(range) => info = text(range),
                         _ => {}

@@ -18,6 +18,7 @@ use super::whereabouts::Whereabouts;
 use super::wire::Outgoing;
 use crate::cluster::{ClientError, Cluster};
 use crate::history::{Action, Moment, Name, Operation, Outcome, Record, Recording, Reply, Token};
+use crate::secret::{Secret, hide};
 use crate::testbed::Server;
 use crate::topology::PROXY;
 use crate::wait::{DEADLINE, Unmet, eventually};
@@ -173,7 +174,7 @@ struct Subscriber {
     whereabouts: Arc<Whereabouts>,
     /// Where it connects to.
     server: Arc<dyn Server>,
-    password: Option<String>,
+    password: Option<Secret>,
     /// What it is put down to while the node is unknown.
     target: Name,
     proxied: bool,
@@ -279,7 +280,9 @@ impl Subscriber {
                     break;
                 };
                 match frame {
-                    RangeFrame::Error(range) => return Err(text(&read, range)),
+                    RangeFrame::Error(range) => {
+                        return Err(hide(self.password.as_deref(), &text(&read, range)));
+                    }
                     RangeFrame::BulkString(range) => info = text(&read, range),
                     _ => {}
                 }

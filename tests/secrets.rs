@@ -144,10 +144,9 @@ async fn a_cluster_keeps_its_password(
         seen("INFO", &node.info().await?.to_string());
     }
     seen("the proxy's log", &cluster.proxy()?.server().log().await?);
-    seen(
-        "the proxy's statistics",
-        &cluster.proxy()?.admin("show stat").await?,
-    );
+    let statistics = cluster.proxy()?.admin("show stat").await;
+    let statistics = &statistics.map_err(anyhow::Error::msg)?;
+    seen("the proxy's statistics", statistics);
     let access = Access {
         password: Some(Secret::from(PASSWORD)),
     };
@@ -193,7 +192,6 @@ async fn a_server_that_repeats_the_password_does_not_bring_it_into_an_error() ->
     });
     let refused = Client::connect(address, Some(PASSWORD), Timeouts::GLANCE).await;
     let refused = refused.err().context("it refuses")?.to_string();
-    ensure!(refused.contains("***"), "{refused}");
     is_not_seen(&PASSWORD[..20], "an error", refused.as_bytes());
     Ok(())
 }

@@ -15,6 +15,7 @@ use crate::history::{FILE, Recording, Saved, WATCHED, Watch};
 use crate::lab::Lab;
 use crate::property::health;
 use crate::scenario::{Cost, Need, Scenario};
+use crate::secret::Secret;
 use crate::spec::KeydbSpec;
 use crate::testbed::{EnvironmentError, Program};
 use crate::topology::NodeSpec;
@@ -139,6 +140,24 @@ pub struct Finished {
     pub outcome: Outcome,
     /// File name and text: logs, INFO, and the state of the cluster at its end.
     pub artifacts: Vec<(String, Vec<u8>)>,
+}
+
+impl Finished {
+    /// Takes a password out of all that is text: a report is shown to others.
+    fn hide(&mut self, password: &Secret) {
+        let outcome = &mut self.outcome;
+        let findings = outcome.findings.iter_mut();
+        let told = findings.flat_map(|finding| [&mut finding.evidence, &mut finding.state]);
+        let others = [&mut outcome.headline].into_iter();
+        for text in told.chain(others).chain(&mut outcome.environment) {
+            *text = password.hide(text);
+        }
+        for (_, content) in &mut self.artifacts {
+            if let Ok(text) = std::str::from_utf8(content) {
+                *content = password.hide(text).into_bytes();
+            }
+        }
+    }
 }
 
 /// What happens while scenarios run.
@@ -299,6 +318,12 @@ async fn run(
         Err(error) => note_failed_start(&mut finished.outcome, &error),
     }
     finished.outcome.seconds = began.elapsed().as_secs_f64();
+    // Whatever servers and scenarios said of it.
+    if let Ok(topology) = (planned.scenario.topology)(planned.variant)
+        && let Some(password) = topology.password
+    {
+        finished.hide(&password);
+    }
     finished
 }
 

@@ -13,6 +13,7 @@
 //! * `report`: `report`, and what reads or compares runs: `record`, `defect`, `inspect`, `upgrade`.
 //! * `docker`: clusters in containers.
 //! * `attached`: clusters that run somewhere, also behind TLS.
+//! * `fuzzing`: `hostile`, what `fuzz/` feeds.
 //!
 //! Tests of one's own need none of them: with `default-features = false` they run on processes, or
 //! on the model; with `docker` besides, in containers where an engine answers.
@@ -36,6 +37,9 @@ pub mod explanation;
 pub mod fault;
 pub mod fixtures;
 pub mod history;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod hostile;
+pub mod input;
 #[cfg(feature = "report")]
 pub mod inspect;
 pub mod judge;
@@ -54,6 +58,7 @@ pub mod reproduction;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
+pub mod secret;
 pub mod settings;
 pub mod spec;
 pub mod testbed;

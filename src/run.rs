@@ -5,9 +5,9 @@
 //! free knows that the run is dead and may remove what it left. A host and boot id keep a run on
 //! another machine that shares the same engine from being touched.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -113,7 +113,10 @@ impl Run {
             ))
         };
         let lock = loop {
-            fs::create_dir_all(&dir).map_err(cannot)?;
+            // For the owner only: CONFIG REWRITE makes files with passwords that all may read.
+            let mut folder = DirBuilder::new();
+            let made = folder.recursive(true).mode(0o700).create(&dir);
+            made.map_err(cannot)?;
             // Until it is locked a sweep may take it for dead: then it is made again.
             match lock_in(&dir) {
                 Ok(Some(lock)) => break lock,

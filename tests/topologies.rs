@@ -213,7 +213,7 @@ async fn inspects(lab: &Lab) -> Result<()> {
         .map(|address| (address.to_string(), address))
         .collect();
     let access = Access {
-        password: Some(PASSWORD.to_owned()),
+        password: Some(PASSWORD.into()),
     };
     let keys = agreement::reached(&cluster).await?.to_string();
 

@@ -6,6 +6,7 @@ use redis::{Cmd, Value};
 use super::hands::{Hands, shown};
 use super::reply;
 use crate::cluster::{Client, ClientError};
+use crate::secret;
 
 /// A connection to one node.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ impl Session<'_> {
     /// # Errors
     /// No answer.
     pub async fn ask_words(&mut self, words: &[&str]) -> Result<String> {
-        let told = words.join(" ");
+        let told = secret::told(words).join(" ");
         let answer = self.answer(words).await;
         let text = match &answer {
             Ok(text) => text.clone(),

@@ -9,6 +9,7 @@ use keydb_harness::console;
 use keydb_harness::explanation;
 use keydb_harness::inspect::survey::{Access, survey};
 use keydb_harness::inspect::{Notice, Severity, explained, file, proxy, rules};
+use keydb_harness::secret::Secret;
 use keydb_harness::verdict::exit;
 
 use super::UsageProblem;
@@ -54,7 +55,8 @@ pub(super) async fn inspect(args: InspectArgs) -> Result<u8> {
     let access = Access {
         password: std::env::var(ENV_PASSWORD)
             .ok()
-            .filter(|text| !text.is_empty()),
+            .filter(|text| !text.is_empty())
+            .map(Secret::from),
     };
     let surveyed = survey(&nodes, &access).await;
     let mut notices = rules::all(&surveyed);
@@ -109,7 +111,7 @@ pub(super) async fn inspect(args: InspectArgs) -> Result<u8> {
 /// The text of a file that a flag names.
 fn read(flag: &str, file: Option<&Path>) -> Result<Option<String>, UsageProblem> {
     let read = file.map(|file| {
-        std::fs::read_to_string(file).map_err(|error| {
+        keydb_harness::input::file(file, keydb_harness::input::TEXT).map_err(|error| {
             UsageProblem(format!(
                 "{flag} {}: {error}; name a file that can be read",
                 file.display()

@@ -21,12 +21,14 @@ pub(super) struct ModelArgs {
 /// Serves until SIGTERM or Ctrl-C; gives back the server's exit code.
 pub(super) async fn model(args: ModelArgs) -> Result<u8> {
     let config = match &args.config {
-        Some(file) => std::fs::read_to_string(file).with_context(|| {
-            format!(
-                "cannot read {}; name a keydb.conf that can be read",
-                file.display()
-            )
-        })?,
+        Some(file) => {
+            keydb_harness::input::file(file, keydb_harness::input::TEXT).with_context(|| {
+                format!(
+                    "cannot read {}; name a keydb.conf that can be read",
+                    file.display()
+                )
+            })?
+        }
         None => "save \"\"\n".to_owned(),
     };
     let quirks: Quirks = args.quirks.into_iter().collect();

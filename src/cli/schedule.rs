@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use keydb_harness::history::Saved;
+use keydb_harness::input;
 use keydb_harness::schedule::Schedule;
 
 use super::UsageProblem;
@@ -22,7 +23,7 @@ pub(super) fn read(path: &Path) -> Result<Schedule, UsageProblem> {
                 .map_err(|error| told(error.to_string()))?
                 .schedule
         }
-        false => std::fs::read_to_string(path).map_err(|error| told(error.to_string()))?,
+        false => input::file(path, input::TEXT).map_err(|error| told(error.to_string()))?,
     };
     text.parse()
         .map_err(|error: keydb_harness::schedule::ScheduleError| told(error.to_string()))

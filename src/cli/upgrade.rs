@@ -114,7 +114,7 @@ pub(super) async fn upgrade(args: UpgradeArgs) -> Result<u8> {
     });
     let accepted = accepted.transpose()?.flatten();
     let config = args.config.as_ref().map(|file| {
-        std::fs::read_to_string(file).map_err(|error| {
+        keydb_harness::input::file(file, keydb_harness::input::TEXT).map_err(|error| {
             UsageProblem(format!(
                 "--config {}: {error}; name a keydb.conf that can be read",
                 file.display()

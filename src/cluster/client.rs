@@ -7,6 +7,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, Pipeline};
 
 use super::reach::Reach;
+use crate::secret::hide;
 
 /// Why a command gave no reply, told apart by what is known of its effect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -95,7 +96,8 @@ impl Client {
             .await
             .map_err(|error| ClientError::NotSent {
                 address: reach.address(),
-                cause: error.to_string(),
+                // A server that knows no AUTH repeats what it was sent.
+                cause: hide(reach.password.as_deref(), &error.to_string()),
             })?;
         Ok(Self { connection })
     }

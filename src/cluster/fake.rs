@@ -83,7 +83,7 @@ pub(crate) async fn cluster(nodes: Vec<(&str, Script)>) -> (Cluster, Vec<Shared>
         let node = Node::new(
             spec(name),
             KeydbSpec::default(),
-            String::new(),
+            String::new().into(),
             None,
             Arc::new(server),
         );

@@ -11,12 +11,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 /// One `key:value` line of an `INFO` reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The `# Section` it stands under; empty before the first.
-    pub section: String,
+    /// The `# Section` it stands under; empty before the first. All entries of a section share it.
+    pub section: Arc<str>,
     /// What stands before the first colon, or the whole line if there is none.
     pub key: String,
     /// What stands after the first colon.
@@ -137,15 +138,15 @@ impl Info {
     /// Reads any text. Lines that are no `key:value` are kept with an empty value.
     #[must_use]
     pub fn parse(text: &str) -> Self {
-        let mut section = String::new();
+        let mut section: Arc<str> = Arc::default();
         let mut entries = Vec::new();
         for line in text.lines() {
             if let Some(title) = line.strip_prefix('#') {
-                title.trim().clone_into(&mut section);
+                section = title.trim().into();
             } else if !line.trim().is_empty() {
                 let (key, value) = line.split_once(':').unwrap_or((line, ""));
                 entries.push(Entry {
-                    section: section.clone(),
+                    section: Arc::clone(&section),
                     key: key.to_owned(),
                     value: value.to_owned(),
                 });

@@ -9,6 +9,7 @@ use super::client::{Client, ClientError, Timeouts};
 use super::endpoint;
 use super::info::Info;
 use super::role::RoleReply;
+use crate::secret::Secret;
 use crate::spec::KeydbSpec;
 use crate::testbed::{EnvironmentError, Program, Server, Status};
 use crate::topology::NodeSpec;
@@ -21,8 +22,8 @@ const GRACE: Duration = Duration::from_secs(60);
 pub struct Node {
     spec: NodeSpec,
     keydb: KeydbSpec,
-    config: String,
-    password: Option<String>,
+    config: Secret,
+    password: Option<Secret>,
     server: Arc<dyn Server>,
     /// Whether it was started and not stopped on purpose since.
     should_run: AtomicBool,
@@ -40,8 +41,8 @@ impl Node {
     pub(super) fn new(
         spec: NodeSpec,
         keydb: KeydbSpec,
-        config: String,
-        password: Option<String>,
+        config: Secret,
+        password: Option<Secret>,
         server: Arc<dyn Server>,
     ) -> Self {
         Self {
@@ -209,7 +210,7 @@ impl Node {
     pub async fn replace(&self, keydb: KeydbSpec) -> Result<(), EnvironmentError> {
         self.stop().await?;
         self.server
-            .replace(Program::Keydb(keydb), self.config.clone())
+            .replace(Program::Keydb(keydb), self.config.to_string())
             .await?;
         self.start().await
     }
@@ -220,7 +221,7 @@ impl Node {
     /// # Errors
     /// The testbed did not carry it out.
     pub async fn reconfigure(&self, lines: &str) -> Result<(), EnvironmentError> {
-        let config = format!("{}{lines}", self.config);
+        let config = format!("{}{lines}", &*self.config);
         self.server.reconfigure(config).await
     }
 

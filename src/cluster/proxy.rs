@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -13,6 +13,8 @@ use super::client::{Client, ClientError, Timeouts};
 use super::endpoint;
 use super::haproxy_stat::{self, ServerStat};
 use super::node::connect;
+use crate::input;
+use crate::secret::Secret;
 use crate::testbed::{EnvironmentError, Port, Server};
 
 /// How long the admin socket may take to answer.
@@ -36,9 +38,9 @@ pub enum AdminState {
 #[derive(Debug)]
 pub struct Proxy {
     server: Arc<dyn Server>,
-    password: Option<String>,
+    password: Option<Secret>,
     backends: Vec<String>,
-    config: String,
+    config: Secret,
     /// Whether it was started and not stopped on purpose since.
     should_run: AtomicBool,
 }
@@ -46,9 +48,9 @@ pub struct Proxy {
 impl Proxy {
     pub(super) fn new(
         server: Arc<dyn Server>,
-        password: Option<String>,
+        password: Option<Secret>,
         backends: Vec<String>,
-        config: String,
+        config: Secret,
     ) -> Self {
         Self {
             server,
@@ -170,9 +172,7 @@ impl Proxy {
         let exchange = async {
             let mut stream = TcpStream::connect(address).await?;
             stream.write_all(format!("{line}\n").as_bytes()).await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            std::io::Result::Ok(answer)
+            input::answer(stream, input::TEXT).await
         };
         match timeout(ADMIN_TIMEOUT, exchange).await {
             Ok(Ok(answer)) => Ok(answer),

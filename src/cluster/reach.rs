@@ -7,28 +7,7 @@ use std::sync::Arc;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError};
 
 use super::client::ClientError;
-
-/// Something that nobody is to read: it shows as `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a text that is to be kept.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text itself, for the server that asks for it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+pub use crate::secret::Secret;
 
 /// Certificates in PEM for a connection in TLS. Without a root those of this machine count.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -108,7 +87,7 @@ impl Reach {
             settings = settings.set_username(username);
         }
         if let Some(password) = &self.password {
-            settings = settings.set_password(password.reveal());
+            settings = settings.set_password(&**password);
         }
         Ok(info.set_redis_settings(settings))
     }

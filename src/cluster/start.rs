@@ -10,6 +10,7 @@ use super::links::Links;
 use super::{Cluster, Node, Proxy, ready};
 use crate::lab::{Lab, last_words};
 use crate::relay::{Ends, Relay};
+use crate::secret::Secret;
 use crate::testbed::{EnvironmentError, Port, Program, Seat, ServerPlan, Status};
 use crate::topology::render::{HostPort, NodePlace, ProxyPlace, haproxy_cfg, keydb_conf};
 use crate::topology::{NodeSpec, PROXY, ProxySpec, Topology, Upstream};
@@ -130,13 +131,13 @@ impl Cluster {
             plans.push(ServerPlan {
                 name: node.name.clone(),
                 program,
-                config: cluster.keydb_conf(node)?,
+                config: cluster.keydb_conf(node)?.into(),
             });
         }
-        let configs: Vec<String> = plans.iter().map(|plan| plan.config.clone()).collect();
-        let mut of_the_proxy = String::new();
+        let configs: Vec<Secret> = plans.iter().map(|plan| plan.config.clone()).collect();
+        let mut of_the_proxy = Secret::default();
         if let Some(proxy) = &cluster.topology.proxy {
-            let config = cluster.haproxy_cfg(proxy)?;
+            let config = Secret::from(cluster.haproxy_cfg(proxy)?);
             of_the_proxy.clone_from(&config);
             let program = Program::Haproxy(lab.haproxy().clone());
             plans.push(ServerPlan {

@@ -27,8 +27,18 @@ pub const FILE: &str = "history.jsonl.zst";
 pub const WATCHED: &str = "watched.jsonl.zst";
 /// Fast, and small enough.
 const LEVEL: i32 = 3;
-/// The longest line: more than any that is written, less than what would fill the memory.
+/// The longest line in bytes: more than any that is written, less than what would fill the memory.
 const LONGEST_LINE: u64 = 64 << 20;
+/// The longest header in bytes: it is read twice, and names the nodes only.
+const LONGEST_HEADER: u64 = 1 << 20;
+/// How much longer the text may be than the file it comes from. Histories are 5 to 30 times as long; what
+/// was made to fill the memory is up to 30000 times as long.
+const MOST_GROWTH: u64 = 256;
+/// A text of so many bytes is read however small its file is.
+const SMALL: u64 = 256 << 20;
+/// The binary logarithm of the most bytes that the decoder keeps to refer to: twice what it takes to
+/// read what this harness writes.
+const WINDOW: u32 = 22;
 
 /// A history with all that is needed to judge it again.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -259,15 +269,25 @@ impl Saved {
     /// # Errors
     /// As [`Saved::load`].
     pub fn read(file: &Path, content: impl Read) -> Result<Self, StorageError> {
-        let decoder = zstd::Decoder::new(content).map_err(|cause| StorageError::File {
+        Self::read_bounded(file, content, SMALL)
+    }
+
+    /// As [`Saved::read`]; so many bytes of text are read however small the file is.
+    fn read_bounded(file: &Path, content: impl Read, small: u64) -> Result<Self, StorageError> {
+        let failed = |cause: std::io::Error| StorageError::File {
             file: file.to_owned(),
             cause,
-        })?;
+        };
+        let content = Counted { content, count: 0 };
+        let mut decoder = zstd::Decoder::new(content).map_err(failed)?;
+        decoder.window_log_max(WINDOW).map_err(failed)?;
         let mut lines = Lines {
             file,
             reader: BufReader::new(decoder),
             text: Vec::new(),
             number: 0,
+            length: 0,
+            small,
         };
         let mut saved = Self::default();
         let header = lines.header()?;
@@ -392,29 +412,63 @@ fn held<'a>(
 }
 
 /// The lines of a file, one at a time.
-struct Lines<'a, R> {
+struct Lines<'a, R: Read> {
     file: &'a Path,
-    reader: R,
+    reader: BufReader<zstd::Decoder<'a, BufReader<Counted<R>>>>,
     text: Vec<u8>,
     number: u64,
+    /// Of all lines together, in bytes.
+    length: u64,
+    /// So long they may be in any case.
+    small: u64,
 }
 
-impl<R: BufRead> Lines<'_, R> {
+/// Counts the bytes that are read of a file.
+struct Counted<R> {
+    content: R,
+    count: u64,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.content.read(into)?;
+        self.count += count as u64;
+        Ok(count)
+    }
+}
+
+impl<R: Read> Lines<'_, R> {
     /// The next line; none at the end.
     fn next(&mut self) -> Result<Option<&[u8]>, StorageError> {
+        self.next_within(LONGEST_LINE)
+    }
+
+    /// The next line, unless it is longer than so many bytes; none at the end.
+    fn next_within(&mut self, most: u64) -> Result<Option<&[u8]>, StorageError> {
         self.number += 1;
         self.text.clear();
-        let mut limited = self.reader.by_ref().take(LONGEST_LINE);
-        match limited.read_until(b'\n', &mut self.text) {
-            Ok(0) => Ok(None),
-            Ok(_) if self.text.len() as u64 == LONGEST_LINE => Err(self.wrong("is too long")),
-            Ok(_) => Ok(Some(&self.text)),
-            Err(error) => Err(self.wrong(format!("cannot be read: {error}"))),
+        let mut limited = self.reader.by_ref().take(most);
+        let read = limited.read_until(b'\n', &mut self.text);
+        let length = read.map_err(|error| self.wrong(format!("cannot be read: {error}")))?;
+        if length as u64 == most {
+            return Err(self.wrong(format!(
+                "is longer than {} MiB: no keydb-harness wrote it; take the file from its run again",
+                most >> 20
+            )));
         }
+        self.length += length as u64;
+        let file = self.reader.get_ref().get_ref().get_ref().count;
+        if self.length > self.small.max(file.saturating_mul(MOST_GROWTH)) {
+            return Err(self.wrong(format!(
+                "more than {MOST_GROWTH} times as much text as the {file} bytes of the file so far: it was \
+                 made to fill the memory, or is damaged; take the file from its run again"
+            )));
+        }
+        Ok((length > 0).then_some(&self.text))
     }
 
     fn header(&mut self) -> Result<Header, StorageError> {
-        let value: serde_json::Value = match self.next()? {
+        let value: serde_json::Value = match self.next_within(LONGEST_HEADER)? {
             Some(text) => serde_json::from_slice(text)
                 .map_err(|error| self.wrong(format!("is no header: {error}")))?,
             None => return Err(self.wrong("the file is empty")),

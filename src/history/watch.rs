@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -14,6 +14,8 @@ use super::Recording;
 use crate::cluster::haproxy_stat::{self, ServerStat};
 use crate::cluster::info::Info;
 use crate::cluster::{Client, Cluster, Timeouts};
+use crate::input;
+use crate::secret::Secret;
 use crate::testbed::{Port, Server};
 use crate::topology::PROXY;
 
@@ -159,7 +161,7 @@ const SECTIONS: [&str; 4] = ["server", "replication", "persistence", "stats"];
 
 struct NodeLooker {
     server: Arc<dyn Server>,
-    password: Option<String>,
+    password: Option<Secret>,
     places: Arc<BTreeMap<SocketAddr, String>>,
     client: Option<Client>,
 }
@@ -229,9 +231,7 @@ async fn look_at_proxy(
     let exchange = async {
         let mut stream = TcpStream::connect(address).await.ok()?;
         stream.write_all(b"show stat\n").await.ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.ok()?;
-        Some(answer)
+        input::answer(stream, input::TEXT).await.ok()
     };
     let answer = timeout(PATIENCE.reply, exchange).await.ok()??;
     let server = |stat: ServerStat| (format!("server {}", stat.server), stat.status);

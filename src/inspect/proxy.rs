@@ -1,13 +1,17 @@
 //! What is risky about an HAProxy configuration in front of active primaries, read from its file.
 
+use std::rc::Rc;
+
 use super::{Notice, Severity};
 
 /// A `backend` or `listen` section that has servers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Section {
     name: String,
-    /// Its lines, comments and blanks at both ends left out, those of the `defaults` before it first.
-    lines: Vec<String>,
+    /// The lines of the `defaults` before it, shared by all that follow these.
+    defaults: Rc<Vec<String>>,
+    /// Its own lines. Comments and blanks at both ends are left out of both.
+    own: Vec<String>,
     servers: usize,
 }
 
@@ -51,7 +55,7 @@ fn sections(text: &str) -> Vec<Section> {
         "fcgi-app",
         "log-forward",
     ];
-    let mut defaults: Vec<String> = Vec::new();
+    let mut defaults: Rc<Vec<String>> = Rc::default();
     let mut all: Vec<Section> = Vec::new();
     let mut kind = String::new();
     for line in text.lines() {
@@ -64,10 +68,11 @@ fn sections(text: &str) -> Vec<Section> {
         if KINDS.contains(&first) {
             first.clone_into(&mut kind);
             match first {
-                "defaults" => defaults.clear(),
+                "defaults" => defaults = Rc::default(),
                 "backend" | "listen" => all.push(Section {
                     name: words.next().unwrap_or_default().to_owned(),
-                    lines: defaults.clone(),
+                    defaults: Rc::clone(&defaults),
+                    own: Vec::new(),
                     servers: 0,
                 }),
                 _ => {}
@@ -75,10 +80,10 @@ fn sections(text: &str) -> Vec<Section> {
             continue;
         }
         match (&*kind, all.last_mut()) {
-            ("defaults", _) => defaults.push(line.to_owned()),
+            ("defaults", _) => Rc::make_mut(&mut defaults).push(line.to_owned()),
             ("backend" | "listen", Some(section)) => {
                 section.servers += usize::from(matches!(first, "server" | "server-template"));
-                section.lines.push(line.to_owned());
+                section.own.push(line.to_owned());
             }
             _ => {}
         }
@@ -88,14 +93,17 @@ fn sections(text: &str) -> Vec<Section> {
 }
 
 impl Section {
+    fn lines(&self) -> impl Iterator<Item = &String> {
+        self.defaults.iter().chain(&self.own)
+    }
+
     fn has(&self, words: &str) -> bool {
-        self.lines.iter().any(|line| line.starts_with(words))
+        self.lines().any(|line| line.starts_with(words))
     }
 
     fn says(&self, words: &str) -> bool {
         let words = words.to_lowercase();
-        self.lines
-            .iter()
+        self.lines()
             .any(|line| line.to_lowercase().contains(&words))
     }
 
@@ -103,10 +111,9 @@ impl Section {
     fn checks(&self) -> bool {
         let checked = |line: &String| line.split_whitespace().any(|word| word == "check");
         let by_default = self
-            .lines
-            .iter()
+            .lines()
             .any(|it| it.starts_with("default-server") && checked(it));
-        let servers = self.lines.iter().filter(|line| line.starts_with("server"));
+        let servers = self.lines().filter(|line| line.starts_with("server"));
         by_default || servers.into_iter().all(checked)
     }
 

@@ -9,6 +9,7 @@ use redis::{Value, cmd};
 
 use crate::cluster::info::Info;
 use crate::cluster::{Client, ClientError, Timeouts};
+use crate::secret::{self, Secret};
 
 /// The commands that a survey sends, first words: none of them writes.
 pub const COMMANDS: &[&str] = &["INFO", "CONFIG GET", "TIME"];
@@ -29,7 +30,7 @@ pub struct Surveyed {
 pub struct Facts {
     /// INFO, all sections.
     pub info: Info,
-    /// CONFIG GET, by option; empty where that is not allowed.
+    /// CONFIG GET, by option; empty where that is not allowed. Passwords that are set are `***`.
     pub config: BTreeMap<String, String>,
     /// How far its clock is ahead of this machine's, negative if behind, and by how much that may be
     /// wrong: half of the time that the answer took.
@@ -62,7 +63,7 @@ impl Facts {
 #[derive(Debug, Clone, Default)]
 pub struct Access {
     /// The password of the default user, never shown.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
 }
 
 /// Asks every node.
@@ -105,6 +106,10 @@ fn options(reply: &[Value]) -> BTreeMap<String, String> {
     reply
         .chunks_exact(2)
         .filter_map(|pair| Some((text(&pair[0])?, text(&pair[1])?)))
+        .map(|(option, value)| {
+            let shown = secret::value(&option, &value).to_owned();
+            (option, shown)
+        })
         .collect()
 }
 

@@ -8,11 +8,12 @@ use std::time::Duration;
 #[cfg(feature = "report")]
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::info::Info;
 use crate::cluster::{Client, ClientError, Timeouts};
+use crate::input;
 use crate::scenario::{self, Need};
 use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::{
@@ -267,9 +268,7 @@ async fn ask_haproxy(
         let ask = async {
             let mut stream = tokio::net::TcpStream::connect(address).await?;
             stream.write_all(b"show info\n").await?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).await?;
-            std::io::Result::Ok(answer)
+            input::answer(stream, input::TEXT).await
         };
         let answer = ask.await.map_err(|error| error.to_string())?;
         let version = answer
@@ -295,7 +294,7 @@ async fn start(
     let plan = ServerPlan {
         name: name.to_owned(),
         program: program.clone(),
-        config,
+        config: config.into(),
     };
     let server = site.create(plan).await?;
     server.start().await?;

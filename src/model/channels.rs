@@ -17,7 +17,7 @@ use super::keyspace::Write;
 use super::node::Node;
 use super::quirk::Quirk;
 use super::replication::Envelope;
-use super::resp::{self, bulk, error, simple};
+use super::resp::{self, Received, bulk, error, simple};
 use super::stamp::{Origin, now_millis};
 
 /// The command that a message travels as.
@@ -134,7 +134,7 @@ pub(super) fn hear(node: &Node, write: &Write) -> bool {
 pub(super) async fn listen(
     node: &Node,
     socket: &mut TcpStream,
-    received: &mut BytesMut,
+    received: &mut Received,
     first: Vec<Bytes>,
 ) -> bool {
     let (wire, mut heard) = unbounded_channel();
@@ -154,7 +154,7 @@ pub(super) async fn listen(
             if !subscribed {
                 break;
             }
-            next = resp::take_command(received).unwrap_or_default();
+            next = received.take_command().unwrap_or_default();
         }
         while let Ok(message) = heard.try_recv() {
             resp::put_reply(&mut out, &message);
@@ -172,11 +172,11 @@ pub(super) async fn listen(
                 Some(message) => resp::put_reply(&mut out, &message),
                 None => break false,
             },
-            read = socket.read_buf(received) => match read {
+            read = socket.read_buf(&mut received.bytes) => match read {
                 Ok(0) | Err(_) => break false,
                 Ok(count) => {
                     node.stats.bytes_in.add(count as u64);
-                    match resp::take_command(received) {
+                    match received.take_command() {
                         Ok(command) => next = command,
                         Err(_) => break false,
                     }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::secret;
+
 /// A configuration file that cannot be used; the text is what KeyDB would print.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -67,6 +69,9 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("timeout", "0"),
 ];
 
+/// The most databases of a node: each takes memory, also while it is empty.
+const MOST_DATABASES: u64 = 1 << 16;
+
 /// The older names of directives.
 fn current_name(name: &str) -> &str {
     match name {
@@ -100,7 +105,7 @@ impl Config {
             }
             let refused = |reason: &str| ConfigError {
                 line: number + 1,
-                text: line.to_owned(),
+                text: told(line),
                 reason: reason.to_owned(),
             };
             let words =
@@ -160,6 +165,11 @@ impl Config {
         if default.parse::<u64>().is_ok() && bytes(value).is_none() {
             return Err("argument couldn't be parsed into an integer".to_owned());
         }
+        if name == "databases" && !(1..=MOST_DATABASES).contains(&bytes(value).unwrap_or(0)) {
+            return Err(format!(
+                "argument must be between 1 and {MOST_DATABASES} inclusive"
+            ));
+        }
         self.values.insert(name.to_owned(), value.to_owned());
         Ok(())
     }
@@ -213,6 +223,14 @@ impl Config {
     /// Whether SIGTERM writes an RDB.
     pub(super) fn saves(&self) -> bool {
         !self.get("save").is_empty()
+    }
+}
+
+/// A line as it may be told: KeyDB repeats passwords in its log, the model does not.
+fn told(line: &str) -> String {
+    match line.split_once(char::is_whitespace) {
+        Some((option, value)) => format!("{option} {}", secret::value(option, value)),
+        None => line.to_owned(),
     }
 }
 
@@ -303,6 +321,9 @@ mod tests {
         assert!(Config::parse("active-replica maybe\n").is_err());
         assert!(Config::parse("repl-timeout x\n").is_err());
         assert!(Config::parse("dir \"open\n").is_err());
+        let error = Config::parse("requirepass \"open sesame\n").unwrap_err();
+        assert!(!error.to_string().contains("sesame"), "{error}");
+        assert!(Config::parse("databases 99999999999\n").is_err());
     }
 
     #[test]

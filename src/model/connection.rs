@@ -10,7 +10,7 @@ use tokio::task::spawn_local;
 use super::channels::listen;
 use super::node::Node;
 use super::replication::{Asking, attach};
-use super::resp;
+use super::resp::{self, Received};
 use super::session::{Next, Session};
 
 /// Replies that are held back for more to come, in bytes.
@@ -41,9 +41,9 @@ async fn serve(node: &Rc<Node>, mut socket: TcpStream) {
         return;
     };
     let mut session = Session::new(node.next_id(), from, to);
-    let (mut received, mut replies) = (BytesMut::new(), BytesMut::new());
+    let (mut received, mut replies) = (Received::default(), BytesMut::new());
     loop {
-        let command = match resp::take_command(&mut received) {
+        let command = match received.take_command() {
             Ok(command) => command,
             Err(error) => {
                 resp::put_reply(&mut replies, &resp::error(format!("ERR {error}")));
@@ -55,7 +55,7 @@ async fn serve(node: &Rc<Node>, mut socket: TcpStream) {
             if flush(node, &mut socket, &mut replies).await.is_err() {
                 return;
             }
-            match socket.read_buf(&mut received).await {
+            match socket.read_buf(&mut received.bytes).await {
                 Ok(0) | Err(_) => return,
                 Ok(count) => node.stats.bytes_in.add(count as u64),
             }

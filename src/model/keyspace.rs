@@ -205,6 +205,14 @@ impl Keyspace {
         }
     }
 
+    /// Puts what was read from a link or a file in the place of everything. Databases that it lacks are
+    /// empty: whoever has selected one goes on.
+    pub(super) fn replace(&mut self, databases: Vec<BTreeMap<Bytes, Entry>>) {
+        let count = self.databases.len().max(databases.len());
+        self.databases = databases.into_iter().map(Database::from).collect();
+        self.databases.resize_with(count, Database::default);
+    }
+
     /// Carries out a client's command on one key. Gives back its reply and, if it wrote, the write
     /// as it is to be passed on: `stamp` is asked for only then.
     ///

@@ -10,6 +10,8 @@ mod channels;
 mod command;
 mod config;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod hostile;
 mod introspection;
 mod keyspace;
 mod log;

@@ -71,7 +71,7 @@ pub(super) fn new_replid() -> String {
 }
 
 impl Node {
-    fn new(config: Config, quirks: Quirks, log: Log) -> Self {
+    pub(super) fn new(config: Config, quirks: Quirks, log: Log) -> Self {
         let stream = Stream::new(new_replid(), 0, config.number("repl-backlog-size"));
         let databases = usize::try_from(config.number("databases")).unwrap_or(1);
         let masters = config.upstreams.iter();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use redis_protocol::resp2::types::BytesFrame;
 
 use super::channels;
@@ -251,14 +251,18 @@ impl Session {
 
     /// `RREPLAY uuid command [database …]`: one command on data, in that database or the current one.
     fn replay(&mut self, node: &Rc<Node>, argv: &[Bytes]) -> BytesFrame {
-        let mut inner = BytesMut::from(argv.get(2).map_or(&b""[..], |inner| &inner[..]));
-        let Ok(Some(inner)) = resp::take_command(&mut inner) else {
+        let inner = argv.get(2).map(|inner| resp::first_command(inner));
+        let Some(Ok(Some(inner))) = inner else {
             return error("ERR Invalid command");
         };
-        let name = String::from_utf8_lossy(&inner[0]).to_ascii_uppercase();
+        let name = inner.first().cloned().unwrap_or_default();
+        let name = String::from_utf8_lossy(&name).to_ascii_uppercase();
         let Some(data) = command::find(&name) else {
             return error(command::unknown_command(&inner));
         };
+        if let Err(refusal) = data.check_arity(&inner) {
+            return error(refusal);
+        }
         let current = self.database;
         if let Some(database) = argv.get(3)
             && let refused @ BytesFrame::Error(_) = self.select(node, database)
@@ -346,9 +350,15 @@ impl Session {
         // The command runs at the time that its stamp will have: it then finds here what it finds
         // everywhere else.
         let now = now_millis();
-        let mvcc = last.map_or_else(|| node.clock.borrow().peek(now), |last| last + 1);
+        let mvcc = last.map_or_else(
+            || node.clock.borrow().peek(now),
+            |last| last.saturating_add(1),
+        );
         let mut stamp = || {
-            let mvcc = last.map_or_else(|| node.clock.borrow_mut().tick(now), |last| last + 1);
+            let mvcc = last.map_or_else(
+                || node.clock.borrow_mut().tick(now),
+                |last| last.saturating_add(1),
+            );
             *last = Some(mvcc);
             if node.quirks.has(Quirk::OldStampsAfterLoss) && node.is_active() && node.lost_a_peer()
             {

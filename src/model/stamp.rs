@@ -68,7 +68,7 @@ impl Clock {
 
     /// What the next tick gives.
     pub(super) fn peek(&self, now: u64) -> u64 {
-        (now << FRACTION).max(self.last + 1)
+        (now << FRACTION).max(self.last.saturating_add(1))
     }
 
     /// Takes note of a stamp made elsewhere.

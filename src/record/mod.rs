@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::input;
 use crate::report::results::Results;
 use crate::verdict::Verdict;
 
@@ -136,7 +137,7 @@ pub fn runs(folder: &Path) -> Result<Vec<(PathBuf, Results)>> {
                 folders.push(path);
             } else if path.extension().is_some_and(|it| it == "json") {
                 let name = || format!("{}: not a results.json of a run", path.display());
-                let text = fs::read_to_string(&path).with_context(name)?;
+                let text = input::file(&path, input::RESULTS).with_context(name)?;
                 let run = serde_json::from_str(&text).with_context(name)?;
                 found.push((path.strip_prefix(folder)?.to_owned(), run));
             }

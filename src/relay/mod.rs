@@ -13,6 +13,8 @@ mod carry;
 mod door;
 mod envelope;
 mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod hostile;
 pub mod mutation;
 mod passage;
 mod pump;

@@ -25,6 +25,8 @@ const MEMORY: usize = 1 << 18;
 const PATIENCE: u8 = 16;
 /// How many writes that went on are remembered, to know those that go on again.
 const RECENT: usize = 16;
+/// How many bytes of a key or a name are told.
+const LONGEST_NAME: usize = 512;
 /// How much of what a filter made of a write is told.
 const SHOWN: usize = 80;
 
@@ -475,10 +477,13 @@ fn token(word: &Bytes) -> Option<Token> {
     word.starts_with(b"v").then(|| text(word)).flatten()
 }
 
+/// A word as text. Every name stays in the recording, so that a long one is told in part.
 fn shown(word: &[u8]) -> String {
-    match std::str::from_utf8(word) {
-        Ok(text) => text.to_owned(),
-        Err(_) => word.escape_ascii().to_string(),
+    let part = &word[..word.len().min(LONGEST_NAME)];
+    let rest = if part.len() < word.len() { "..." } else { "" };
+    match std::str::from_utf8(part) {
+        Ok(text) => format!("{text}{rest}"),
+        Err(_) => format!("{}{rest}", part.escape_ascii()),
     }
 }
 

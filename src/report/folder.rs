@@ -12,6 +12,7 @@ use super::page::{Artifact, Timeline};
 use super::results::Results;
 use super::upgrade::{markdown, text};
 use crate::check::Finished;
+use crate::input;
 use crate::upgrade::Answer;
 use crate::verdict::Outcome;
 
@@ -94,7 +95,7 @@ pub fn results(path: &Path) -> Result<Results, FolderError> {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(file: PathBuf) -> Result<T, FolderError> {
-    let parsed = fs::read_to_string(&file)
+    let parsed = input::file(&file, input::RESULTS)
         .map_err(|error| error.to_string())
         .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));
     parsed.map_err(|cause| FolderError { file, cause })

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+use crate::secret::Secret;
 use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::topology::render::HEALTH_CHECK;
 
@@ -129,7 +130,7 @@ pub struct ServerPlan {
     /// What to run.
     pub program: Program,
     /// The text of its configuration file, rendered for the site's addresses.
-    pub config: String,
+    pub config: Secret,
 }
 
 /// A server a site will hold: known before the site is opened, so that addresses can be given out.

@@ -1,6 +1,7 @@
 //! Building the topologies that people run, with their rules checked once.
 
 use super::{HealthCheck, NodeSpec, Persistence, ProxySpec, Relayed, Role, Topology, Upstream};
+use crate::secret::Secret;
 use crate::spec::KeydbSpec;
 
 /// The most primaries a topology may have. Up to 4 were measured; a multi-master links to one more
@@ -30,7 +31,7 @@ pub struct Builder {
     proxy: bool,
     health_check: HealthCheck,
     persistence: Persistence,
-    password: Option<String>,
+    password: Option<Secret>,
     options: Vec<(String, String)>,
     node_options: Vec<(String, String, String)>,
     node_keydb: Vec<(String, KeydbSpec)>,
@@ -113,7 +114,7 @@ impl Builder {
     }
 
     /// Protects every node with this password.
-    pub fn password(mut self, password: impl Into<String>) -> Self {
+    pub fn password(mut self, password: impl Into<Secret>) -> Self {
         self.password = Some(password.into());
         self
     }

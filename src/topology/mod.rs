@@ -10,6 +10,7 @@ pub use builder::{Builder, TopologyError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::secret::Secret;
 use crate::spec::KeydbSpec;
 
 /// The port a KeyDB node and the proxy listen on inside the cluster.
@@ -135,7 +136,7 @@ pub struct Topology {
     /// The proxy, if there is one.
     pub proxy: Option<ProxySpec>,
     /// `requirepass` and `masterauth` of every node.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
     /// `multi-master yes` on the primaries: needed when one of them follows several, from the start
     /// or later.
     pub multi_master: bool,

@@ -6,7 +6,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::Path;
 
 #[cfg(feature = "report")]
@@ -14,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Outcome, Verdict, trial_id};
+use crate::input;
 use crate::settings::Expect;
 
 /// The expectations the harness ships, by version, the oldest first.
@@ -216,14 +216,14 @@ impl Expectations {
     /// It cannot be read or does not parse.
     pub fn from_file(file: &Path) -> Result<Self, ExpectationError> {
         let name = file.display().to_string();
-        let text = fs::read_to_string(file).map_err(|error| ExpectationError {
+        let text = input::file(file, input::TEXT).map_err(|error| ExpectationError {
             file: name.clone(),
             cause: error.to_string(),
         })?;
         Self::parse(&name, &text)
     }
 
-    fn parse(name: &str, text: &str) -> Result<Self, ExpectationError> {
+    pub(crate) fn parse(name: &str, text: &str) -> Result<Self, ExpectationError> {
         toml::from_str(text).map_err(|error| ExpectationError {
             file: name.to_owned(),
             cause: error.to_string().trim_end().to_owned(),

@@ -124,7 +124,7 @@ fn info_differences(node: &str, model: &Info, real: &Info) -> Vec<Difference> {
         let entries = info
             .entries()
             .iter()
-            .filter(|entry| entry.section == "Replication");
+            .filter(|entry| &*entry.section == "Replication");
         entries
             .map(|entry| (entry.key.clone(), general(&entry.key, &entry.value)))
             .collect()
@@ -186,7 +186,7 @@ fn info_differences(node: &str, model: &Info, real: &Info) -> Vec<Difference> {
         let entries = info
             .entries()
             .iter()
-            .filter(|entry| !["Replication", "Keyspace"].contains(&entry.section.as_str()));
+            .filter(|entry| !["Replication", "Keyspace"].contains(&&*entry.section));
         entries
             .map(|entry| format!("{} {}", entry.section, entry.key))
             .collect()

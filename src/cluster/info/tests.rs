@@ -70,7 +70,7 @@ fn every_sample_reads_as_its_file_name_says(#[files("fixtures/info/*.txt")] path
     assert!(
         info.entries()
             .iter()
-            .all(|entry| entry.section == "Replication")
+            .all(|entry| &*entry.section == "Replication")
     );
 }
 
@@ -189,7 +189,7 @@ fn other_sections_are_read_too() {
         info.keyspace(),
         BTreeMap::from([(0, stats(12, 3)), (15, stats(1, 0))])
     );
-    assert_eq!(info.entries()[5].section, "Stats");
+    assert_eq!(&*info.entries()[5].section, "Stats");
 }
 
 #[rstest]
@@ -294,4 +294,18 @@ proptest! {
     fn every_role_is_printed_as_it_was_read(word in any::<String>()) {
         prop_assert_eq!(ServerRole::from(word.as_str()).to_string(), word);
     }
+}
+
+/// A long title above many short lines: a copy for each would be their product.
+#[test]
+fn entries_of_a_section_share_its_title() {
+    let title = "x".repeat(1 << 20);
+    let info = Info::parse(&format!("# {title}\n{}", "a:1\n".repeat(1 << 16)));
+    let sections = info.entries().iter().map(|entry| &entry.section);
+    assert_eq!(sections.clone().count(), 1 << 16);
+    assert!(
+        sections
+            .clone()
+            .all(|it| std::sync::Arc::ptr_eq(it, &info.entries()[0].section))
+    );
 }

@@ -321,3 +321,51 @@ fn a_folder_without_a_history_is_named() {
         .unwrap_err();
     assert!(error.to_string().contains("No such file"), "{error}");
 }
+
+/// What would fill the memory is told before it does.
+#[test]
+fn a_text_that_is_far_longer_than_its_file_is_refused() {
+    let lines = (0..4).map(|n| format!("{{\"name\":\"{n}{}\"}}\n", "x".repeat(1 << 20)));
+    let text = format!("{HEADER}\n{}", lines.collect::<String>());
+    let bomb = zstd::encode_all(text.as_bytes(), LEVEL).unwrap();
+    assert!(bomb.len() < 4096);
+    let read = |small| Saved::read_bounded(Path::new("bomb.zst"), &bomb[..], small);
+    let error = read(1 << 20).unwrap_err().to_string();
+    let wanted = [
+        "bomb.zst, line 2: more than 256 times as much text as the ",
+        " bytes of the file so far: it was made to fill the memory",
+        "take the file from its run again",
+    ];
+    assert!(
+        wanted.iter().all(|wanted| error.contains(wanted)),
+        "{error}"
+    );
+    // Whole, it only lacks its end.
+    let error = read(8 << 20).unwrap_err().to_string();
+    assert!(error.contains("line 6: the file ends here"), "{error}");
+}
+
+#[rstest]
+#[case::header(Vec::new(), LONGEST_HEADER, "line 1: is longer than 1 MiB")]
+#[case::line(format!("{HEADER}\n").into_bytes(), LONGEST_LINE, "line 2: is longer than 64 MiB")]
+fn a_line_without_an_end_is_refused(
+    #[case] mut text: Vec<u8>,
+    #[case] length: u64,
+    #[case] wanted: &str,
+) {
+    text.resize(text.len() + usize::try_from(length).unwrap(), b'[');
+    let error = error_of(&text);
+    assert!(error.contains(wanted), "{error}");
+}
+
+/// A window is memory that a file of a few bytes asks for.
+#[test]
+fn a_large_window_is_refused() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(27).unwrap();
+    encoder.write_all(HEADER.as_bytes()).unwrap();
+    encoder.flush().unwrap();
+    let bytes = encoder.finish().unwrap();
+    let error = Saved::read(Path::new("window.zst"), &bytes[..]).unwrap_err();
+    assert!(error.to_string().contains("too much memory"), "{error}");
+}

@@ -130,6 +130,7 @@ pub(in crate::model) fn debug(node: &Node, session: &mut Session, argv: &[Bytes]
         ("DIGEST", None) => simple_owned(digest::of(&node.keyspace.borrow())),
         ("SLEEP", Some(seconds)) => {
             let seconds: f64 = text(seconds).parse().unwrap_or(0.0);
+            let seconds = if seconds.is_nan() { 0.0 } else { seconds };
             // The whole server sleeps, as KeyDB does.
             std::thread::sleep(std::time::Duration::from_secs_f64(seconds.clamp(0.0, 60.0)));
             simple("OK")

@@ -13,7 +13,6 @@ use super::Node;
 use crate::model::KEYDB;
 use crate::model::config::Config;
 use crate::model::connection;
-use crate::model::keyspace::Database;
 use crate::model::log::Log;
 use crate::model::persistence::{self, MasterMemory};
 use crate::model::quirk::{Quirk, Quirks};
@@ -152,12 +151,7 @@ impl Node {
             if delay > 0 {
                 tokio::time::sleep(Duration::from_micros(delay)).await;
             }
-            self.keyspace.borrow_mut().databases = found
-                .snapshot
-                .databases
-                .into_iter()
-                .map(Database::from)
-                .collect();
+            self.keyspace.borrow_mut().replace(found.snapshot.databases);
             self.saw_everything();
             for (argv, raw) in &found.commands {
                 carry_out(self, argv, raw);

@@ -9,11 +9,11 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 pub(super) use snapshot::{MasterMemory, Snapshot};
 
-use super::resp;
+use super::resp::Received;
 
 /// The dump.
 const DUMP: &str = "dump.model";
@@ -50,10 +50,10 @@ pub(super) fn read(dir: &Path, aof: bool) -> Result<Option<Found>, String> {
     // From now on it is no longer all that was said.
     let complete = fs::remove_file(dir.join(COMPLETE)).is_ok() && !aof;
     let (snapshot, rest) = Snapshot::from_bytes(&bytes).map_err(|error| named(&path, &error))?;
-    let mut rest = BytesMut::from(&rest[..]);
+    let mut rest = Received::from(&rest[..]);
     let mut commands = Vec::new();
     // An end that was cut off by a kill is left out, as KeyDB does (aof-load-truncated yes).
-    while let Ok(Some(command)) = resp::take_with_its_bytes(&mut rest) {
+    while let Ok(Some(command)) = rest.take_with_its_bytes() {
         commands.push(command);
     }
     Ok(Some(Found {

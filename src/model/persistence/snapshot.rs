@@ -58,12 +58,16 @@ impl Snapshot {
     /// # Errors
     /// There is no memory for it.
     pub(in crate::model) fn to_bytes(&self) -> Result<Bytes, SnapshotError> {
-        let contents = postcard::to_stdvec(self)?;
+        Ok(Self::framed(&postcard::to_stdvec(self)?))
+    }
+
+    /// Contents with what stands before them.
+    pub(in crate::model) fn framed(contents: &[u8]) -> Bytes {
         let mut bytes = MAGIC.to_vec();
         bytes.extend((contents.len() as u64).to_le_bytes());
-        bytes.extend(crc32fast::hash(&contents).to_le_bytes());
+        bytes.extend(crc32fast::hash(contents).to_le_bytes());
         bytes.extend(contents);
-        Ok(bytes.into())
+        bytes.into()
     }
 
     /// Reads a snapshot off the front; gives back what follows it.
@@ -82,7 +86,15 @@ impl Snapshot {
         if crc32fast::hash(contents) != u32::from_le_bytes(*checksum) {
             return Err(SnapshotError::Damaged);
         }
-        Ok((postcard::from_bytes(contents)?, bytes.slice_ref(rest)))
+        let snapshot: Self = postcard::from_bytes(contents)?;
+        // KeyDB counts in signed numbers; what lies behind cannot be counted on.
+        let mut offsets = snapshot.masters.iter().map(|master| master.offset);
+        if i64::try_from(snapshot.offset).is_err()
+            || offsets.any(|offset| i64::try_from(offset).is_err())
+        {
+            return Err(SnapshotError::Damaged);
+        }
+        Ok((snapshot, bytes.slice_ref(rest)))
     }
 }
 

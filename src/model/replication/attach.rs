@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -13,7 +13,7 @@ use super::stream::Follower;
 use crate::model::node::Node;
 use crate::model::persistence::Snapshot;
 use crate::model::quirk::Quirk;
-use crate::model::resp;
+use crate::model::resp::Received;
 
 /// What a follower said of itself before it asked.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ pub(in crate::model) struct Asking {
 pub(in crate::model) async fn attach(
     node: &Rc<Node>,
     mut socket: TcpStream,
-    mut received: BytesMut,
+    mut received: Received,
     asking: Asking,
     replid: &str,
     offset: u64,
@@ -47,10 +47,10 @@ pub(in crate::model) async fn attach(
         }
     };
     let reading = async {
-        while let Ok(command) = resp::take_command(&mut received) {
+        while let Ok(command) = received.take_command() {
             match command {
                 Some(argv) => note_acknowledgement(node, id, &argv),
-                None => match reader.read_buf(&mut received).await {
+                None => match reader.read_buf(&mut received.bytes).await {
                     Ok(0) | Err(_) => break,
                     Ok(_) => {}
                 },

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use bytes::{Bytes, BytesMut};
 
 use crate::model::keyspace::Write;
-use crate::model::resp;
+use crate::model::resp::{self, Received};
 use crate::model::stamp::{Origin, Stamp};
 
 /// The writes of one command or transaction.
@@ -56,9 +56,9 @@ impl Envelope {
         let origin = Origin(u128::from_str_radix(&text(origin)?.replace('-', ""), 16).ok()?);
         let mut database: usize = text(database)?.parse().ok()?;
         let mut mvcc: u64 = text(mvcc)?.parse().ok()?;
-        let mut rest = BytesMut::from(&commands[..]);
+        let mut rest = Received::from(&commands[..]);
         let mut writes = Vec::new();
-        while let Some(command) = resp::take_command(&mut rest).ok()? {
+        while let Some(command) = rest.take_command().ok()? {
             if command.first()?.eq_ignore_ascii_case(b"SELECT") {
                 database = text(command.get(1)?)?.parse().ok()?;
                 continue;
@@ -73,9 +73,10 @@ impl Envelope {
                     argv: command,
                 },
             ));
-            mvcc += 1;
+            // A stamp at the end of time has none after it.
+            mvcc = mvcc.saturating_add(1);
         }
-        rest.is_empty().then_some(Self { origin, writes })
+        rest.bytes.is_empty().then_some(Self { origin, writes })
     }
 }
 
@@ -99,6 +100,7 @@ pub(in crate::model) fn uuid(origin: Origin) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::resp::first_command;
 
     #[test]
     fn an_envelope_comes_back_as_it_went() {
@@ -121,8 +123,7 @@ mod tests {
                 (0, "a".into(), write(2, &["INCRBY", "a", "2"])),
             ],
         };
-        let mut bytes = BytesMut::from(&envelope.to_bytes()[..]);
-        let argv = resp::take_command(&mut bytes).unwrap().unwrap();
+        let argv = first_command(&envelope.to_bytes()).unwrap().unwrap();
         assert_eq!(Envelope::from_argv(&argv), Some(envelope));
         assert_eq!(Envelope::from_argv(&argv[..4]), None);
     }

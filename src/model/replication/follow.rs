@@ -15,12 +15,16 @@ use super::merge;
 use crate::model::node::Node;
 use crate::model::persistence::Snapshot;
 use crate::model::quirk::Quirk;
-use crate::model::resp;
+use crate::model::resp::{self, Received};
 
 /// How long until the next attempt. KeyDB's second would only slow tests down.
 const RETRY: Duration = Duration::from_millis(25);
 /// How often a silent master is told how far this node has come.
 const ACKNOWLEDGE: Duration = Duration::from_secs(1);
+/// The longest line that a master answers with, in bytes.
+const LONGEST_LINE: usize = 64 << 10;
+/// The longest snapshot that is taken from a master, in bytes.
+const LONGEST_SNAPSHOT: usize = 1 << 30;
 /// How long a loading node with the quirk refuses everything.
 const LOADS_FOR: Duration = Duration::from_secs(20);
 
@@ -119,7 +123,7 @@ async fn keep_following(node: &Rc<Node>, master: &Rc<Master>) {
 /// A connection to a master, with what was received and not yet read.
 struct Wire {
     socket: TcpStream,
-    received: BytesMut,
+    received: Received,
     patience: Duration,
 }
 
@@ -131,7 +135,12 @@ impl Wire {
     }
 
     async fn receive(&mut self) -> Result<(), String> {
-        match timeout(self.patience, self.socket.read_buf(&mut self.received)).await {
+        match timeout(
+            self.patience,
+            self.socket.read_buf(&mut self.received.bytes),
+        )
+        .await
+        {
             Ok(Ok(0)) => Err("the master closed the connection".to_owned()),
             Ok(Ok(_)) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
@@ -142,10 +151,20 @@ impl Wire {
     /// A line without its end.
     async fn line(&mut self) -> Result<String, String> {
         loop {
-            if let Some(end) = self.received.windows(2).position(|pair| pair == b"\r\n") {
-                let line = self.received.split_to(end);
-                self.received.advance(2);
+            if let Some(end) = self
+                .received
+                .bytes
+                .windows(2)
+                .position(|pair| pair == b"\r\n")
+            {
+                let line = self.received.bytes.split_to(end);
+                self.received.bytes.advance(2);
                 return Ok(String::from_utf8_lossy(&line).into_owned());
+            }
+            if self.received.bytes.len() > LONGEST_LINE {
+                return Err(format!(
+                    "Bad protocol from MASTER: a line is longer than {LONGEST_LINE} bytes"
+                ));
             }
             self.receive().await?;
         }
@@ -157,10 +176,16 @@ impl Wire {
     }
 
     async fn exactly(&mut self, length: usize) -> Result<Bytes, String> {
-        while self.received.len() < length {
+        if length > LONGEST_SNAPSHOT {
+            return Err(format!(
+                "Bad protocol from MASTER: a snapshot of {length} bytes; no more than \
+                 {LONGEST_SNAPSHOT} are taken"
+            ));
+        }
+        while self.received.bytes.len() < length {
             self.receive().await?;
         }
-        Ok(self.received.split_to(length).freeze())
+        Ok(self.received.bytes.split_to(length).freeze())
     }
 }
 
@@ -189,7 +214,7 @@ async fn attempt(node: &Rc<Node>, master: &Rc<Master>) -> Result<std::convert::I
     let _ = socket.set_nodelay(true);
     let mut wire = Wire {
         socket,
-        received: BytesMut::new(),
+        received: Received::default(),
         patience,
     };
     handshake(&mut wire, node, &password, &own).await?;
@@ -278,9 +303,10 @@ async fn synchronize(node: &Rc<Node>, master: &Rc<Master>, wire: &mut Wire) -> R
             Ok(())
         }
         ["+FULLRESYNC", replid, offset] => {
-            let offset = offset
-                .parse()
-                .map_err(|_| format!("a bad offset in '{answer}'"))?;
+            // KeyDB counts in signed numbers; what lies behind cannot be counted on.
+            let offset = offset.parse::<i64>().ok();
+            let offset = offset.and_then(|offset| u64::try_from(offset).ok());
+            let offset = offset.ok_or_else(|| format!("a bad offset in '{answer}'"))?;
             node.log
                 .notice(format_args!("Full resync from master: {replid}:{offset}"));
             master.syncing.set(true);
@@ -332,7 +358,7 @@ async fn stay(
             acknowledge(master, wire).await?;
             acknowledged = Instant::now();
         }
-        match timeout(ACKNOWLEDGE, wire.socket.read_buf(&mut wire.received)).await {
+        match timeout(ACKNOWLEDGE, wire.socket.read_buf(&mut wire.received.bytes)).await {
             Ok(Ok(0)) => return Err("the master closed the connection".to_owned()),
             Ok(Ok(_)) => master.last_io.set(Some(Instant::now())),
             Ok(Err(error)) => return Err(error.to_string()),
@@ -364,17 +390,17 @@ async fn acknowledge(master: &Master, wire: &mut Wire) -> Result<(), String> {
 fn take_whole_commands(
     node: &Rc<Node>,
     master: &Master,
-    received: &mut BytesMut,
+    received: &mut Received,
 ) -> Result<bool, String> {
     let mut progressed = false;
     loop {
-        if received.first().is_some_and(|first| *first != b'*') {
+        if received.bytes.first().is_some_and(|first| *first != b'*') {
             *master.position.borrow_mut() = None;
             node.log
                 .warning("Protocol error (Master using the inline protocol. Desync?)");
             return Err("the stream is corrupt".to_owned());
         }
-        let command = resp::take_with_its_bytes(received).map_err(|error| {
+        let command = received.take_with_its_bytes().map_err(|error| {
             *master.position.borrow_mut() = None;
             node.log.warning(format_args!(
                 "Closing connection to MASTER because of an unrecoverable protocol error: {error}"

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::model::keyspace::{Database, Entry};
+use crate::model::keyspace::Entry;
 use crate::model::node::Node;
 use crate::model::object::Data;
 use crate::model::persistence::Snapshot;
@@ -35,8 +35,7 @@ pub(in crate::model) async fn take_in(
     if node.is_active() {
         merge(node, snapshot).await;
     } else {
-        node.keyspace.borrow_mut().databases =
-            snapshot.databases.into_iter().map(Database::from).collect();
+        node.keyspace.borrow_mut().replace(snapshot.databases);
         if node.quirks.has(Quirk::ZsetTailLost) {
             lose_tails(node);
         }
@@ -55,7 +54,10 @@ async fn merge(node: &Rc<Node>, snapshot: Snapshot) {
     // As slow as it is told to be, it looks up often.
     let (at_once, pause) = match delay {
         0 => (AT_ONCE, Duration::ZERO),
-        delay => (SLOWLY, Duration::from_micros(delay * SLOWLY as u64)),
+        delay => {
+            let pause = delay.saturating_mul(SLOWLY as u64);
+            (SLOWLY, Duration::from_micros(pause))
+        }
     };
     let mut count = 0;
     for (database, keys) in snapshot.databases.into_iter().enumerate() {

@@ -12,4 +12,6 @@ pub(super) use altered::{altered, appends, deletes};
 pub(super) use attach::{Asking, attach};
 pub(super) use envelope::{Envelope, uuid};
 pub(super) use follow::{Master, Position, carry_out, follow};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use merge::take_in;
 pub(super) use stream::{NO_REPLID, Stream};

@@ -24,6 +24,7 @@ use super::container::{DATA, Frame};
 use super::engine::{cause, inner_cause, is_conflict, one_line, refused};
 use super::reading;
 use super::site::port_in_use;
+use crate::secret::Secret;
 use crate::testbed::procfs::descriptors_of;
 use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
 use crate::topology::{ADMIN_PORT, KEYDB_PORT};
@@ -43,7 +44,7 @@ struct State {
     image: String,
     /// What it was created from, to create it anew.
     program: Option<Program>,
-    config: String,
+    config: Secret,
     /// From the first start on.
     container: Option<Arc<ContainerAsync<GenericImage>>>,
     /// What the containers printed that this one replaced.
@@ -84,7 +85,7 @@ impl DockerServer {
         let mut state = self.state();
         state.image = image;
         state.program = Some(program.clone());
-        config.clone_into(&mut state.config);
+        state.config = config.into();
         state.container = None;
         Ok(())
     }
@@ -334,7 +335,7 @@ impl Server for DockerServer {
         let docker = &self.cluster.docker;
         let put = self.frame.configure(docker, &config).await;
         put.map_err(|error| self.refused("configure", &error))?;
-        self.state().config = config;
+        self.state().config = config.into();
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::proxy;
 use super::thread::{Body, ServerThread, Signals};
 use crate::model;
+use crate::secret::Secret;
 use crate::spec::{HaproxySpec, KeydbSpec};
 use crate::testbed::process::data;
 use crate::testbed::{EnvironmentError, Port, Program, Server, Status};
@@ -30,7 +31,7 @@ pub(super) struct EmbeddedServer {
 #[derive(Debug)]
 struct State {
     program: Program,
-    config: String,
+    config: Secret,
     thread: Option<ServerThread>,
     /// How its last life ended.
     ended: Option<i32>,
@@ -45,7 +46,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl EmbeddedServer {
     pub(super) fn new(
         program: Program,
-        config: String,
+        config: Secret,
         service: SocketAddr,
         admin: SocketAddr,
         data: PathBuf,
@@ -134,7 +135,7 @@ impl Server for EmbeddedServer {
             ));
         }
         let name = state.program.to_string();
-        let body = self.body(&state.program, state.config.clone());
+        let body = self.body(&state.program, state.config.to_string());
         let thread = ServerThread::start(&name, body).map_err(|error| {
             EnvironmentError::new(format!("no thread for {name}: {error}; end other programs"))
         })?;
@@ -178,7 +179,7 @@ impl Server for EmbeddedServer {
                 "it does not run: start it before it is reloaded",
             ));
         };
-        thread.reload(state.config.clone());
+        thread.reload(state.config.to_string());
         Ok(())
     }
 
@@ -223,12 +224,12 @@ impl Server for EmbeddedServer {
             }
         }
         state.program = program;
-        state.config = config;
+        state.config = config.into();
         Ok(())
     }
 
     async fn reconfigure(&self, config: String) -> Result<(), EnvironmentError> {
-        lock(&self.state).config = config;
+        lock(&self.state).config = config.into();
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Hand-written outcomes, and how they stand to hand-written expectations.
 
+use std::fs;
+
 use super::*;
 use crate::verdict::tests::{any_verdict, outcome};
 use crate::verdict::{Finding, Measure};
@@ -433,4 +435,11 @@ proptest! {
             prop_assert!(error.to_string().starts_with("expectations f: "));
         }
     }
+}
+
+#[test]
+fn a_file_without_an_end_is_refused() {
+    let error = Expectations::from_file(std::path::Path::new("/dev/zero")).unwrap_err();
+    let wanted = "expectations /dev/zero: it is longer than 16 MiB";
+    assert!(error.to_string().starts_with(wanted), "{error}");
 }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use redis_protocol::resp2::decode::decode_range;
 use redis_protocol::resp2::types::RangeFrame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,9 +16,11 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use super::Confirm;
 use super::keys::Keys;
 use super::mix::{BRIEF_LIFE, CUT_SHORT, FIELDS, Kind, LONG_LIFE, Mix};
+use super::reply;
 use super::whereabouts::Whereabouts;
 use super::wire::{Outgoing, outcome};
 use crate::history::{Action, Fate, Moment, Name, Operation, Outcome, Record, Recording, Token};
+use crate::secret::{Secret, hide};
 use crate::testbed::Server;
 
 /// Between two tries to connect, and after a refusal.
@@ -42,7 +43,7 @@ pub(super) struct Worker {
     pub(super) whereabouts: Arc<Whereabouts>,
     /// Where it connects to.
     pub(super) server: Arc<dyn Server>,
-    pub(super) password: Option<String>,
+    pub(super) password: Option<Secret>,
     /// What its operations are put down to while the node is unknown.
     pub(super) target: Name,
     pub(super) proxied: bool,
@@ -268,7 +269,7 @@ impl Worker {
             let completed = self.recording.now();
             let mut taken = 0;
             let mut acknowledged = 0;
-            while let Some((frame, size)) = decode_range(&connection.read[taken..])
+            while let Some((frame, size)) = reply::first(&connection.read[taken..])
                 .map_err(|error| format!("no RESP: {error}"))?
             {
                 let bytes = &connection.read[taken..];
@@ -379,7 +380,7 @@ impl Worker {
                     return Err("no connection: closed at once".to_owned());
                 }
                 let mut taken = 0;
-                while let Some((frame, size)) = decode_range(&read[taken..])
+                while let Some((frame, size)) = reply::first(&read[taken..])
                     .map_err(|error| format!("no connection: no RESP: {error}"))?
                 {
                     let text = |range: (usize, usize)| {
@@ -388,7 +389,8 @@ impl Worker {
                     };
                     match frame {
                         RangeFrame::Error(range) => {
-                            return Err(format!("no connection: {}", text(range)));
+                            let why = hide(self.password.as_deref(), &text(range));
+                            return Err(format!("no connection: {why}"));
                         }
                         RangeFrame::BulkString(range) => info = text(range),
                         _ => {}

@@ -7,9 +7,12 @@
 
 mod client;
 mod compatible;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod hostile;
 mod keys;
 mod mix;
 mod refusal;
+mod reply;
 mod subscribers;
 mod whereabouts;
 mod wire;

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use redis_protocol::resp2::decode::decode_range;
 use redis_protocol::resp2::types::RangeFrame;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -14,10 +13,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::reply;
 use super::whereabouts::Whereabouts;
 use super::wire::Outgoing;
 use crate::cluster::{ClientError, Cluster};
 use crate::history::{Action, Moment, Name, Operation, Outcome, Record, Recording, Reply, Token};
+use crate::secret::{Secret, hide};
 use crate::testbed::Server;
 use crate::topology::PROXY;
 use crate::wait::{DEADLINE, Unmet, eventually};
@@ -173,7 +174,7 @@ struct Subscriber {
     whereabouts: Arc<Whereabouts>,
     /// Where it connects to.
     server: Arc<dyn Server>,
-    password: Option<String>,
+    password: Option<Secret>,
     /// What it is put down to while the node is unknown.
     target: Name,
     proxied: bool,
@@ -275,12 +276,13 @@ impl Subscriber {
                 return Err("closed at once".to_owned());
             }
             while replies > 0 {
-                let Some((frame, size)) = decode_range(&read).map_err(|error| error.to_string())?
-                else {
+                let Some((frame, size)) = reply::first(&read)? else {
                     break;
                 };
                 match frame {
-                    RangeFrame::Error(range) => return Err(text(&read, range)),
+                    RangeFrame::Error(range) => {
+                        return Err(hide(self.password.as_deref(), &text(&read, range)));
+                    }
                     RangeFrame::BulkString(range) => info = text(&read, range),
                     _ => {}
                 }
@@ -324,7 +326,7 @@ impl Subscriber {
         let mut taken = 0;
         let now = self.recording.now();
         while let Some((frame, size)) =
-            decode_range(&listening.read[taken..]).map_err(|error| format!("no RESP: {error}"))?
+            reply::first(&listening.read[taken..]).map_err(|error| format!("no RESP: {error}"))?
         {
             let bytes = &listening.read[taken..];
             taken += size;

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use crate::cluster::info::Info;
 use crate::cluster::{Client, Cluster, Timeouts};
 use crate::history::{Name, Recording};
+use crate::secret::Secret;
 use crate::testbed::{Port, Server};
 
 /// The nodes of a cluster by the `run_id` in their `INFO`, which is new at every start: an unknown
@@ -17,7 +18,7 @@ use crate::testbed::{Port, Server};
 #[derive(Debug)]
 pub(super) struct Whereabouts {
     nodes: Vec<(Name, Arc<dyn Server>)>,
-    password: Option<String>,
+    password: Option<Secret>,
     known: Mutex<HashMap<String, Name>>,
     /// Where testbeds are spoken to: the runtime that they were made on.
     handle: Handle,

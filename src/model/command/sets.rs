@@ -81,10 +81,8 @@ fn spop(slot: &mut Slot, argv: &[Bytes], _: u64) -> Result<Effect, Refusal> {
     };
     let mut popped = Vec::new();
     if let Some(set) = kind::get_mut::<Set>(slot)? {
-        popped = set
-            .iter()
-            .cloned()
-            .sample(&mut rand::rng(), count.unwrap_or(1));
+        let count = count.unwrap_or(1).min(set.len());
+        popped = set.iter().cloned().sample(&mut rand::rng(), count);
         for member in &popped {
             set.remove(member);
         }
@@ -99,6 +97,10 @@ fn spop(slot: &mut Slot, argv: &[Bytes], _: u64) -> Result<Effect, Refusal> {
     Ok(Effect::wrote(reply, command("SREM", &argv[1], popped)))
 }
 
+/// The most members that are drawn with repetition: a reply is kept until it is sent. KeyDB draws as many as
+/// it is asked for.
+const MOST_CHOSEN: usize = 1 << 20;
+
 fn srandmember(slot: &mut Slot, argv: &[Bytes], _: u64) -> Result<Effect, Refusal> {
     let count = match &argv[2..] {
         [] => None,
@@ -112,12 +114,16 @@ fn srandmember(slot: &mut Slot, argv: &[Bytes], _: u64) -> Result<Effect, Refusa
         return Ok(Effect::read(reply::bulk_or_nil(chosen.copied())));
     };
     let size = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
+    if count < 0 && size > MOST_CHOSEN {
+        return Err("ERR value is out of range".to_owned());
+    }
     let chosen: Vec<Bytes> = if count < 0 {
         // A negative count may give a member several times.
         (0..size)
             .map_while(|_| members.choose(&mut random).map(|member| (*member).clone()))
             .collect()
     } else {
+        let size = size.min(members.len());
         members.into_iter().cloned().sample(&mut random, size)
     };
     Ok(Effect::read(reply::bulks(chosen)))

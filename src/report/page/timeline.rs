@@ -49,6 +49,8 @@ pub struct Timeline {
     operations: Vec<Shown>,
     /// Operations that are not shown, as there are too many.
     left_out: usize,
+    /// The longest time without an acknowledged write, of all operations: from one to the next.
+    gap: Option<(Millis, Millis)>,
     /// Broken properties that operations are marked with.
     marks: Vec<Mark>,
     logs: Vec<(Option<Millis>, Lane, String)>,
@@ -75,6 +77,16 @@ struct Mark {
     promise: String,
     evidence: String,
     state: String,
+}
+
+/// Between two acknowledged writes of anyone.
+fn longest_gap(history: &History) -> Option<(Millis, Millis)> {
+    let writes = history.operations.iter();
+    let writes = writes.filter(|it| it.action.is_write() && it.outcome.fate() == Fate::Ok);
+    let mut times: Vec<Millis> = writes.map(|it| millis(it.completed)).collect();
+    times.sort_by(f64::total_cmp);
+    let pairs = times.windows(2).map(|pair| (pair[0], pair[1]));
+    pairs.max_by(|(a, b), (c, d)| (b - a).total_cmp(&(d - c)))
 }
 
 impl Timeline {
@@ -109,6 +121,7 @@ impl Timeline {
             faults: Vec::new(),
             operations: Vec::new(),
             left_out: 0,
+            gap: longest_gap(&saved.history),
             marks: Vec::new(),
             logs: Vec::new(),
             files: artifacts.iter().map(|(name, _)| name.clone()).collect(),
@@ -428,9 +441,11 @@ mod tests {
         let (good, bad) = (operations[0].clone(), operations[1].clone());
         *operations = vec![good; MOST * 2];
         operations[MOST] = bad;
+        operations[1].completed = Moment(9_000_000);
         let timeline = of(&saved);
         assert!(timeline.operations.len() <= MOST);
         assert_eq!(timeline.operations.len() + timeline.left_out, MOST * 2);
+        assert_eq!(timeline.gap, Some((1.001, 9.0)), "of all, also those left out");
         let bad = timeline.operations.iter().filter(|it| it.6 != 0);
         assert_eq!(bad.count(), 1);
     }

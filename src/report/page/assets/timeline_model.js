@@ -122,18 +122,6 @@
   // The operations that may be seen from here to there: positions first, and one behind the last.
   P.within = (ops, from, to) => [P.lower(ops.reach, from), P.lower(ops.from, to)];
 
-  function longestGap(ops) {
-    const done = [];
-    for (let at = 0; at < ops.n; at++) if (ops.write[at] && ops.fate[at] === 0) done.push(ops.to[at]);
-    done.sort((a, b) => a - b);
-    let gap = null;
-    for (let at = 1; at < done.length; at++) {
-      const long = done[at] - done[at - 1];
-      if (!gap || long > gap.to - gap.from) gap = { from: done[at - 1], to: done[at] };
-    }
-    return gap;
-  }
-
   // Lines without a time belong to the line before them on the same node.
   function logs(raw) {
     const last = new Map();
@@ -167,7 +155,7 @@
     const marks = P.list(raw.marks).map((it) => ({ check: it.check || '', promise: it.promise || '', evidence: it.evidence || '', state: it.state || '', operations: [] }));
     const marked = [];
     for (let at = 0; at < ops.n; at++) if (ops.mark[at] >= 0) { marked.push(at); if (marks[ops.mark[at]]) marks[ops.mark[at]].operations.push(at); }
-    const model = { raw, trial: raw.trial, lanes: all, ops, logs: lines, begin, end, marks, marked, faults: faults(raw, end), replids: replids(all), gap: longestGap(ops), bare };
+    const model = { raw, trial: raw.trial, lanes: all, ops, logs: lines, begin, end, marks, marked, faults: faults(raw, end), replids: replids(all), gap: Array.isArray(raw.gap) ? { from: raw.gap[0], to: raw.gap[1] } : null, bare };
     model.events = events(model);
     return model;
   };

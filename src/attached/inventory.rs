@@ -1,13 +1,14 @@
 //! `cluster.toml`: which servers a cluster consists of, how they are reached, and what strikes them.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use crate::cluster::reach::{Reach, Secret, Tls};
+use crate::cluster::reach::{Reach, Tls};
+use crate::input;
+use crate::secret::Secret;
 use crate::topology::{PROXY, Role};
 
 /// What every key of the harness begins with, unless the inventory says otherwise.
@@ -154,7 +155,7 @@ impl Inventory {
     /// names it and says what to write.
     pub fn read(file: &Path) -> Result<Self, InventoryError> {
         let at = |problem: String| InventoryError(format!("{}: {problem}", file.display()));
-        let text = fs::read_to_string(file)
+        let text = input::file(file, input::TEXT)
             .map_err(|error| at(format!("{error}; name an inventory that can be read")))?;
         let beside = match file.parent() {
             Some(parent) if parent != Path::new("") => parent,
@@ -356,7 +357,8 @@ impl RawTls {
 
 fn load(of: &str, beside: &Path, file: &Path) -> Result<Vec<u8>, InventoryError> {
     let path = beside.join(file);
-    fs::read(&path).map_err(|error| {
+    let read = input::file(&path, input::TEXT).map(String::into_bytes);
+    read.map_err(|error| {
         InventoryError(format!(
             "{} of {of}: {error}; name a file that can be read",
             path.display()

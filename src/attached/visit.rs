@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
 use super::inventory::{Inventory, Member};
@@ -13,6 +13,7 @@ use crate::cluster::haproxy_stat::{self, ServerStat};
 use crate::cluster::info::Info;
 use crate::cluster::reach::Reach;
 use crate::cluster::{Client, ClientError, Timeouts};
+use crate::input;
 use crate::trial::{Broken, Record, judged, unknown};
 use crate::verdict::Measure;
 use crate::wait::Unmet;
@@ -226,18 +227,10 @@ pub(super) async fn admin(socket: &str, command: &str) -> Result<String, String>
     }
 }
 
-/// The most that an admin socket is listened to, in bytes.
-const LONGEST_ANSWER: u64 = 8 << 20;
-
 async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     command: &str,
 ) -> std::io::Result<String> {
     stream.write_all(format!("{command}\n").as_bytes()).await?;
-    let mut answer = String::new();
-    stream
-        .take(LONGEST_ANSWER)
-        .read_to_string(&mut answer)
-        .await?;
-    Ok(answer)
+    input::answer(stream, input::TEXT).await
 }

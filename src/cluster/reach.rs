@@ -7,7 +7,7 @@ use std::sync::Arc;
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisError};
 
 use super::client::ClientError;
-pub use crate::secret::Secret;
+use crate::secret::Secret;
 
 /// Certificates in PEM for a connection in TLS. Without a root those of this machine count.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -35,6 +35,8 @@ pub const PARSERS: &[Parser] = &[
     parser("history", history),
     parser("history_lines", history_lines),
     parser("info", info),
+    #[cfg(feature = "attached")]
+    parser("inventory", inventory),
     parser("model_client", crate::model::hostile::client),
     parser("model_config", crate::model::hostile::config),
     parser("model_link", crate::model::hostile::link),
@@ -92,6 +94,16 @@ fn expectations(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Err(error) = Expectations::parse("hostile.toml", &text) {
         assert!(error.to_string().starts_with("expectations hostile.toml: "));
+    }
+}
+
+#[cfg(feature = "attached")]
+fn inventory(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    // Files that it names are not there.
+    let nowhere = Path::new("/nowhere/at/all");
+    if let Ok(inventory) = crate::attached::inventory::Inventory::parse(&text, nowhere) {
+        assert!(inventory.members.len() <= text.len());
     }
 }
 

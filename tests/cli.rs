@@ -252,6 +252,39 @@ fn a_run_under_stress_burns_and_ends() {
     assert!(stdout.contains("\nno failure\n"), "{stdout}");
 }
 
+/// Every command of the workflow parses: with `--help` at its end it would be made otherwise.
+#[test]
+fn the_workflow_for_github_names_flags_that_there_are() {
+    let text = include_str!("../examples/github/keydb.yml");
+    let text = text.replace("${{ matrix.shard }}", "2");
+    let value = |name: &str| {
+        let lines = text.lines().map(str::trim);
+        let mut found = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        found
+            .next()
+            .unwrap_or_else(|| panic!("{name} has no value"))
+    };
+    let mut commands = Vec::new();
+    for after in text.split("keydb-harness ").skip(1) {
+        let words = after.split_whitespace();
+        // Up to the next item of the workflow, or the next command of the shell.
+        let words = words.take_while(|it| !matches!(*it, "-" | "|" | "||" | "#"));
+        let words: Vec<&str> = words
+            .map(|word| match word.trim_matches('"').strip_prefix('$') {
+                Some(name) => value(name),
+                None => word,
+            })
+            .collect();
+        let command = words.first().copied().unwrap_or_default();
+        if ["check", "upgrade", "clean"].contains(&command) {
+            let (code, _, stderr) = run(&[&words[..], &["--help"]].concat());
+            assert_eq!(code, 0, "{words:?}: {stderr}");
+            commands.push(command);
+        }
+    }
+    assert_eq!(commands, ["check", "clean", "upgrade"]);
+}
+
 #[test]
 fn the_holder_is_no_command_for_people() {
     let (code, stdout, _) = run(&["--help"]);

@@ -130,7 +130,7 @@ impl Bed {
         let mut chance = ChaCha8Rng::seed_from_u64(seed ^ self.kind as u64);
         let mut foreign = Foreign::make(self.kind)?;
         let mut seen = 0;
-        let mut used = Vec::new();
+        let (mut used, mut failures) = (Vec::new(), Vec::new());
         for moment in 0..moments {
             let state = tempfile::tempdir()?;
             let after = Duration::from_millis(chance.random_range(0..=LAST_MS));
@@ -140,16 +140,25 @@ impl Bed {
                 next_is_a_check: chance.random_ratio(1, 5),
             };
             foreign.lay_a_trap(state.path(), end.way)?;
-            seen += self.ended(end, state.path()).map_err(|error| {
-                let number = moment + 1;
-                format!("moment {number} of {moments}, seed {seed}: {error}")
-            })?;
-            foreign.is_untouched(state.path())?;
+            let number = moment + 1;
+            match self.ended(end, state.path()) {
+                Ok(there) => seen += there,
+                // The moments after it are made all the same.
+                Err(error) => failures.push(format!("moment {number}: {error}")),
+            }
+            foreign
+                .is_untouched(state.path())
+                .map_err(|error| format!("moment {number}, {end:?}: {error}"))?;
             used.push(state);
         }
         // What the engine was still making when it was looked at is there by now.
         for state in &used {
             self.nothing_left("at the end", state.path(), true)?;
+        }
+        if !failures.is_empty() {
+            let failed = failures.len();
+            let failures = failures.join("\n\n");
+            return Err(format!("{failed} of {moments}, seed {seed}:\n{failures}").into());
         }
         if seen == 0 && moments > 9 {
             return Err("at no moment was there anything that could have been left".into());
@@ -173,11 +182,14 @@ impl Bed {
         let case = format!("{end:?} on {}, {status}", self.kind);
         let told = |error: String| {
             let said = fs::read_to_string(&said).unwrap_or_default();
-            format!("{case}: {error}\nit said:\n{said}")
+            format!("{error}\nit said:\n{said}")
         };
-        end.way.fits(status).map_err(told)?;
+        end.way
+            .fits(status)
+            .map_err(|error| told(format!("{case}: {error}")))?;
         if end.way.leaves_it_to_the_next_run() && end.next_is_a_check {
-            self.next_run(state).map_err(told)?;
+            self.next_run(state)
+                .map_err(|error| told(format!("{case}: {error}")))?;
         }
         let cleaned = end.way.leaves_it_to_the_next_run();
         self.nothing_left(&case, state, cleaned).map_err(told)?;
@@ -191,6 +203,7 @@ impl Bed {
             Way::Panic => {
                 let itself = std::env::current_exe().map_err(|error| error.to_string())?;
                 let mut command = self.with_settings(&itself, state);
+                command.env("RUST_BACKTRACE", "0");
                 command.env(victim::AFTER_MS, after.as_millis().to_string());
                 command
             }

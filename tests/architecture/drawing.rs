@@ -151,6 +151,8 @@ fn boxed(room: &Room, uses: &BTreeSet<(&str, &str)>) -> String {
             .collect()
     };
     let (before, later) = (used(false), used(true));
+    // What every room stands on tells nothing.
+    let before: Vec<&str> = before.into_iter().filter(|it| *it != "ground").collect();
     if before.len() > MOST_NAMED {
         write("uses", &format!("uses {} rooms", before.len()));
     } else if !before.is_empty() {

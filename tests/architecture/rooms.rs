@@ -28,6 +28,12 @@ const fn room(
 /// In an order in which each uses only those before it, but for [`AGAINST`].
 pub const ROOMS: &[Room] = &[
     room(
+        "ground",
+        "secrets, input within bounds, printing",
+        &["secret", "input", "console"],
+        (0, 3),
+    ),
+    room(
         "model",
         "KeyDB as it is promised, with quirks that break it",
         &["model"],
@@ -42,7 +48,7 @@ pub const ROOMS: &[Room] = &[
     room(
         "testbed",
         "gives it a place, and takes all of it away again",
-        &["testbed", "run", "cleanup", "settings", "console"],
+        &["testbed", "run", "cleanup", "settings"],
         (1, 0),
     ),
     room(
@@ -120,8 +126,8 @@ pub const ROOMS: &[Room] = &[
     ),
     room(
         "upgrade",
-        "asks it all of two releases, or of what runs",
-        &["upgrade", "inspect"],
+        "asks two releases, or a cluster of others",
+        &["upgrade", "inspect", "attached"],
         (0, 2),
     ),
     room(

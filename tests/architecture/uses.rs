@@ -7,14 +7,18 @@ use std::path::Path;
 /// Who uses whom: names of modules of `src/lib.rs`.
 pub type Uses = BTreeSet<(String, String)>;
 
+/// Files and a module that are there for tests alone.
+const OF_TESTS: [&str; 3] = ["tests", "fake", "hostile"];
+
 /// The modules that `src/lib.rs` declares.
 pub fn modules(root: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(root.join("src/lib.rs")).expect("src/lib.rs");
     let declared = text.lines().filter_map(|line| {
         let name = line.strip_prefix("pub mod ").or(line.strip_prefix("mod "));
-        name?.strip_suffix(';').map(str::to_owned)
+        name?.strip_suffix(';')
     });
-    declared.collect()
+    let declared = declared.filter(|name| !OF_TESTS.contains(name));
+    declared.map(str::to_owned).collect()
 }
 
 /// All uses of one module by another. What tests use is left out.
@@ -44,8 +48,7 @@ fn collect(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
     for path in entries.flatten().map(|entry| entry.path()) {
         let name = path.file_stem().and_then(|name| name.to_str());
         match name {
-            // The servers in `fake` answer tests alone.
-            Some("tests" | "fake") => {}
+            Some(name) if OF_TESTS.contains(&name) => {}
             _ if path.is_dir() => collect(&path, files),
             _ if path.extension().is_some_and(|it| it == "rs") => files.push(path),
             _ => {}

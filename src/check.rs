@@ -2,6 +2,7 @@
 //! `cargo test` alike.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -171,6 +172,8 @@ pub enum Event<'a> {
     Waits(&'a Planned, Option<&'a str>),
     /// A trial is over.
     Finished(&'a Finished),
+    /// A trial was ended on its way, as another ended the run.
+    Stopped(&'a Planned),
 }
 
 /// Runs the planned trials, at most `jobs` at a time, and tells `on` of each. The results are in
@@ -181,24 +184,50 @@ pub async fn run_all(
     jobs: usize,
     on: &(dyn Fn(Event<'_>) + Send + Sync),
 ) -> Vec<Finished> {
-    let queue: Vec<_> = planned.iter().map(|planned| (lab, *planned)).collect();
-    run_in_labs(&queue, jobs, &|_, event| on(event)).await
+    run_until(lab, planned, jobs, on, &mut |_| ControlFlow::Continue(())).await
 }
 
-/// As [`run_all`], each trial in a lab of its own; `on` is told of which lab it is. Trials that take
-/// equally long are begun in the order of the queue.
+/// As [`run_all`], until `each`, which is handed every trial that is over, breaks: then no trial is
+/// begun any more, those on their way are ended, and their clusters removed. The results are those of
+/// the trials that came to their end. What `each` takes from a trial is not in them.
+pub async fn run_until(
+    lab: &Lab,
+    planned: &[Planned],
+    jobs: usize,
+    on: &(dyn Fn(Event<'_>) + Send + Sync),
+    each: &mut (dyn FnMut(&mut Finished) -> ControlFlow<()> + Send),
+) -> Vec<Finished> {
+    let queue: Vec<_> = planned.iter().map(|planned| (lab, *planned)).collect();
+    in_labs_until(&queue, jobs, &|_, event| on(event), each).await
+}
+
+/// As [`run_all`], each trial in a lab of its own; `on` is told of which lab it is. Trials of a round
+/// that take equally long are begun in the order of the queue.
 pub async fn run_in_labs<'a>(
     queue: &[(&'a Lab, Planned)],
     jobs: usize,
     on: &(dyn Fn(&'a Lab, Event<'_>) + Send + Sync),
 ) -> Vec<Finished> {
-    // The longest first, so that none is left over at the end.
+    in_labs_until(queue, jobs, on, &mut |_| ControlFlow::Continue(())).await
+}
+
+async fn in_labs_until<'a>(
+    queue: &[(&'a Lab, Planned)],
+    jobs: usize,
+    on: &(dyn Fn(&'a Lab, Event<'_>) + Send + Sync),
+    each: &mut (dyn FnMut(&mut Finished) -> ControlFlow<()> + Send),
+) -> Vec<Finished> {
+    // Round after round, and the longest first, so that none is left over at the end.
     let mut sorted: Vec<(usize, &(&Lab, Planned))> = queue.iter().enumerate().collect();
-    sorted.sort_by_key(|(_, (_, planned))| std::cmp::Reverse(planned.scenario.seconds));
+    sorted.sort_by_key(|(_, (_, planned))| {
+        let seconds = planned.scenario.seconds;
+        (planned.round, std::cmp::Reverse(seconds))
+    });
     let runs = sorted
         .into_iter()
         .map(|(position, (lab, planned))| async move {
             on(lab, Event::Started(planned));
+            let on_its_way = OnItsWay { lab, planned, on };
             let (listener, mut heard) = unbounded_channel();
             let work = until_conclusive(lab, *planned, Some(listener));
             let hear = async {
@@ -210,15 +239,36 @@ pub async fn run_in_labs<'a>(
                 }
             };
             let (finished, ()) = tokio::join!(work, hear);
+            std::mem::forget(on_its_way);
             on(lab, Event::Finished(&finished));
             (position, finished)
         });
-    let mut finished: Vec<(usize, Finished)> = futures_util::stream::iter(runs)
-        .buffer_unordered(jobs.max(1))
-        .collect()
-        .await;
-    finished.sort_by_key(|(position, _)| *position);
-    finished.into_iter().map(|(_, finished)| finished).collect()
+    let mut under_way = futures_util::stream::iter(runs).buffer_unordered(jobs.max(1));
+    let mut all: Vec<(usize, Finished)> = Vec::new();
+    while let Some((position, mut finished)) = under_way.next().await {
+        let goes_on = each(&mut finished).is_continue();
+        all.push((position, finished));
+        if !goes_on {
+            break;
+        }
+    }
+    // Whatever is on its way ends here, and its cluster with it.
+    drop(under_way);
+    all.sort_by_key(|(position, _)| *position);
+    all.into_iter().map(|(_, finished)| finished).collect()
+}
+
+/// A trial that has begun: tells that it was stopped, unless it is forgotten once the trial is over.
+struct OnItsWay<'a, 'b> {
+    lab: &'a Lab,
+    planned: &'b Planned,
+    on: &'b (dyn Fn(&'a Lab, Event<'_>) + Send + Sync),
+}
+
+impl Drop for OnItsWay<'_, '_> {
+    fn drop(&mut self) {
+        (self.on)(self.lab, Event::Stopped(self.planned));
+    }
 }
 
 /// Breaks something about a cluster that is ready, behind the scenario's back: the proof that its
@@ -531,7 +581,7 @@ mod tests {
         promise: "",
         source: "",
         seconds: 1,
-        variants: &["nothing", "holds", "broken"],
+        variants: &["nothing", "never", "holds", "broken"],
         long: &[],
         damage: &[],
         needs: &[],
@@ -541,6 +591,7 @@ mod tests {
             Box::pin(async {
                 match trial.variant() {
                     "nothing" => trial.inconclusive("says", "", "it was not exercised"),
+                    "never" => std::future::pending::<()>().await,
                     variant => {
                         let seen = (variant == "holds")
                             .then_some("so")
@@ -579,6 +630,46 @@ mod tests {
         };
         let outcome = run_until_conclusive(&lab, planned).await.outcome;
         assert_eq!((outcome.tries, outcome.environment), (tries, None));
+    }
+
+    #[tokio::test]
+    async fn what_is_on_its_way_is_ended_with_the_run() {
+        let lab = embedded().await;
+        let planned = |variant, round| Planned {
+            scenario: &SAYS,
+            variant,
+            round,
+        };
+        let (broken, holds) = (planned("broken", 0), planned("holds", 1));
+        let plan = [holds, broken, planned("never", 0)];
+        let told = std::sync::Mutex::new(Vec::new());
+        let on = |event: Event<'_>| {
+            let line = match event {
+                Event::Started(it) => format!("{} begins", it.folder()),
+                Event::Finished(it) => format!("{} is over", it.planned.folder()),
+                Event::Stopped(it) => format!("{} is stopped", it.folder()),
+                Event::Says(..) | Event::Waits(..) => return,
+            };
+            told.lock().unwrap().push(line);
+        };
+        let mut each = |_: &mut Finished| ControlFlow::Break(());
+        let finished = run_until(&lab, &plan, 2, &on, &mut each).await;
+        let made: Vec<String> = finished.iter().map(|it| it.outcome.id()).collect();
+        assert_eq!(made, ["says/broken"]);
+        assert_eq!(
+            *told.lock().unwrap(),
+            [
+                "says/broken begins",
+                "says/never begins",
+                "says/broken is over",
+                "says/never is stopped"
+            ]
+        );
+
+        told.lock().unwrap().clear();
+        assert_eq!(run_all(&lab, &[holds, broken], 1, &on).await.len(), 2);
+        // The first round is the first to be made.
+        assert_eq!(told.lock().unwrap()[0], "says/broken begins");
     }
 
     #[test]

@@ -205,6 +205,86 @@ fn a_schedule_is_made_as_short_as_what_breaks_needs() {
     assert_eq!(shortest, wanted, "{stdout}");
 }
 
+/// On a model whose replicas take writes: the second trial of the first round sees it.
+#[test]
+fn a_run_until_something_fails_stops_there_and_keeps_what_failed() {
+    let report = state();
+    let (code, stdout, stderr) = run(&[
+        "check",
+        "split-replids",
+        "read-only-replicas",
+        "--testbed=embedded",
+        "--haproxy=built-in",
+        "--quirk=writable-replica",
+        "--repeat=3",
+        "--jobs=1",
+        "--until-fail",
+        "--report",
+        report.path().to_str().expect("UTF-8"),
+    ]);
+    assert_eq!(code, 1, "{stdout}{stderr}");
+    let stopped =
+        "stopped at the first failure, read-only-replicas in round 1 of 3; trials left: 4\n";
+    assert!(stdout.contains(stopped), "{stdout}");
+    assert!(stdout.contains("2 of 2 trials in "), "{stdout}");
+    // The table of what was made.
+    assert!(
+        stdout.contains("steady   read-only-replicas  1 of 1 broken (replica1-writes 1"),
+        "{stdout}"
+    );
+    let kept = |trial: &str| report.path().join(trial).join("replica1.log").exists();
+    assert!(kept("read-only-replicas") && !kept("split-replids"));
+}
+
+#[test]
+fn a_run_under_stress_burns_and_ends() {
+    let check = ["check", "split-replids", "--testbed=embedded"];
+    let soak = ["--haproxy=built-in", "--stress", "--until-fail"];
+    let (code, stdout, stderr) = run(&[&check[..], &soak, &["--repeat=2"]].concat());
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let number = |start: &str| -> u64 {
+        let found = stdout.lines().find_map(|line| line.strip_prefix(start));
+        let found = found.unwrap_or_else(|| panic!("no line starts with '{start}':\n{stdout}"));
+        found.parse().expect("a number")
+    };
+    assert!(number("under stress: busy threads: ") > 0);
+    assert!(number("under stress: steps made: ") > 0);
+    assert!(stdout.contains("\nno failure\n"), "{stdout}");
+}
+
+/// Every command of the workflow parses: with `--help` at its end it would be made otherwise.
+#[test]
+fn the_workflow_for_github_names_flags_that_there_are() {
+    let text = include_str!("../examples/github/keydb.yml");
+    let text = text.replace("${{ matrix.shard }}", "2");
+    let value = |name: &str| {
+        let lines = text.lines().map(str::trim);
+        let mut found = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        found
+            .next()
+            .unwrap_or_else(|| panic!("{name} has no value"))
+    };
+    let mut commands = Vec::new();
+    for after in text.split("keydb-harness ").skip(1) {
+        let words = after.split_whitespace();
+        // Up to the next item of the workflow, or the next command of the shell.
+        let words = words.take_while(|it| !matches!(*it, "-" | "|" | "||" | "#"));
+        let words: Vec<&str> = words
+            .map(|word| match word.trim_matches('"').strip_prefix('$') {
+                Some(name) => value(name),
+                None => word,
+            })
+            .collect();
+        let command = words.first().copied().unwrap_or_default();
+        if ["check", "upgrade", "clean"].contains(&command) {
+            let (code, _, stderr) = run(&[&words[..], &["--help"]].concat());
+            assert_eq!(code, 0, "{words:?}: {stderr}");
+            commands.push(command);
+        }
+    }
+    assert_eq!(commands, ["check", "clean", "upgrade"]);
+}
+
 #[test]
 fn the_holder_is_no_command_for_people() {
     let (code, stdout, _) = run(&["--help"]);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use keydb_harness::spec::{DEFAULT_HAPROXY_IMAGE, DEFAULT_KEYDB};
 use keydb_harness::topology::render::{
-    HEALTH_CHECK, HostPort, NodePlace, ProxyPlace, haproxy_cfg, keydb_conf,
+    CHECK_TIMEOUT, HEALTH_CHECK, HostPort, NodePlace, ProxyPlace, haproxy_cfg, keydb_conf,
 };
 use keydb_harness::topology::{
     ADMIN_PORT, HealthCheck, KEYDB_PORT, NodeSpec, PROXY, Persistence, Role, Topology, Upstream,
@@ -69,6 +69,7 @@ fn rendered() -> BTreeMap<String, String> {
         reach: &|name| at(name, KEYDB_PORT),
         resolver: Some(DOCKER_DNS.to_owned()),
         health_check: HEALTH_CHECK,
+        check_timeout: CHECK_TIMEOUT,
     };
     let mut files = BTreeMap::new();
     files.insert(

@@ -1,12 +1,13 @@
 //! `check`: run the scenarios and judge them.
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use keydb_harness::check::{Planned, available, plan, run_all};
+use keydb_harness::check::{Event, Finished, Planned, available, plan, run_until};
 use keydb_harness::console;
 use keydb_harness::history::{FILE, Saved};
 use keydb_harness::lab::Lab;
@@ -24,6 +25,8 @@ use keydb_harness::verdict::expectation::Expectations;
 
 use super::reproduce::write_all;
 use super::sinks::SinkArgs;
+use super::stress::Stress;
+use super::until_fail::{UntilFail, number};
 use super::{LabArgs, UsageProblem, attached, schedule};
 
 #[derive(Debug, Args)]
@@ -53,6 +56,13 @@ pub(super) struct CheckArgs {
     /// Make each trial so many times, and say how often what was seen
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
+    /// Stop after the first trial that is broken in a way its expectations do not know; only what that
+    /// one left is kept
+    #[arg(long)]
+    until_fail: bool,
+    /// Keep every core busy, with threads of the harness's own, as long as trials run
+    #[arg(long)]
+    stress: bool,
     /// Follow this schedule of faults: a text file, or the folder of a saved history
     #[arg(long, value_name = "FILE|DIR")]
     schedule: Option<PathBuf>,
@@ -116,6 +126,8 @@ impl CheckArgs {
             ("--jobs", self.jobs.is_some()),
             ("--shard", self.shard.is_some()),
             ("--repeat", self.repeat > 1),
+            ("--until-fail", self.until_fail),
+            ("--stress", self.stress),
             ("--schedule", self.schedule.is_some()),
             ("--reproduce", self.reproduce.is_some()),
             ("--seed", self.seed.is_some()),
@@ -230,7 +242,23 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     let began = Instant::now();
     let progress = Progress::new(expectations.as_ref(), args.verbose);
     let jobs = args.jobs.map_or(lab.pace().jobs, usize::from);
-    let finished = run_all(&lab, &planned, jobs, &|event| progress.show(event)).await;
+    let stress = args.stress.then(Stress::begin).transpose()?;
+    if let Some(stress) = &stress {
+        let threads = stress.threads();
+        console::line(format_args!("under stress: busy threads: {threads}"));
+    }
+    let mut until_fail = UntilFail::new(expectations.as_ref(), args.strict);
+    let mut each = |finished: &mut Finished| match args.until_fail {
+        true => until_fail.look(finished),
+        false => ControlFlow::Continue(()),
+    };
+    let on = |event: Event<'_>| progress.show(event);
+    let mut finished = run_until(&lab, &planned, jobs, &on, &mut each).await;
+    if let Some(stress) = stress {
+        let steps = stress.end();
+        console::line(format_args!("under stress: steps made: {steps}"));
+    }
+    number(&mut finished);
 
     let outcomes = finished.iter().map(|finished| &finished.outcome);
     let mut results = Results::of(lab.identity(), outcomes, expectations.as_ref(), args.strict);
@@ -246,11 +274,16 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     }
     if let Some(dir) = &args.reproduce {
         let history = |trial: &str| {
-            let of_it = finished.iter().find(|it| it.outcome.id() == trial)?;
-            let (_, content) = of_it.artifacts.iter().find(|(name, _)| name == FILE)?;
+            let of_it = finished.iter().filter(|it| it.outcome.id() == trial);
+            let mut left = of_it.flat_map(|it| &it.artifacts);
+            let (_, content) = left.find(|(name, _)| name == FILE)?;
             Saved::read(Path::new(FILE), content.as_slice()).ok()
         };
         write_all(&of_run(&results, None, &history), dir)?;
+    }
+    if args.until_fail {
+        let left = planned.len() - finished.len();
+        console::line(until_fail.sentence(args.repeat, left));
     }
     args.sinks
         .write(&results, expectations.as_ref(), &finished, frozen)?;

@@ -17,7 +17,9 @@ mod report;
 mod reproduce;
 mod schedule;
 mod sinks;
+mod stress;
 mod tables;
+mod until_fail;
 mod upgrade;
 
 use std::process::ExitCode;

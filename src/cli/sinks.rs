@@ -90,7 +90,9 @@ impl SinkArgs {
         if let Some(dir) = &report {
             results.write(dir)?;
             for finished in finished {
-                keep(dir, finished)?;
+                if !finished.artifacts.is_empty() {
+                    keep(dir, finished)?;
+                }
             }
             let timelines = timelines(dir, results, |_| true)?;
             let page = Page::of_run(results, expectations, timelines)?.write(dir)?;

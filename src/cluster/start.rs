@@ -222,6 +222,7 @@ impl Cluster {
             reach: &reach,
             resolver: None,
             health_check: self.pace.health_check,
+            check_timeout: self.pace.check_timeout,
         };
         Ok(haproxy_cfg(&self.topology, proxy, &place)?)
     }

@@ -125,11 +125,12 @@ impl Identity {
         let site = testbed
             .open(&[seat(PROXY, true), seat(KEYDB, false)])
             .await?;
+        let site = Closed(site);
         let asked = tokio::try_join!(
-            ask_keydb(site.as_ref(), keydb),
-            ask_haproxy(site.as_ref(), haproxy)
+            ask_keydb(site.0.as_ref(), keydb),
+            ask_haproxy(site.0.as_ref(), haproxy)
         );
-        let closing = Arc::clone(&site);
+        let closing = Arc::clone(&site.0);
         let _ = tokio::task::spawn_blocking(move || closing.close()).await;
         let ((keydb, lacks), haproxy) = asked?;
         let identity = Self {
@@ -138,6 +139,16 @@ impl Identity {
             haproxy,
         };
         Ok((identity, lacks))
+    }
+}
+
+/// A site that is closed once this is dropped: whoever stops waiting for a probe whose site is just
+/// being closed, such as a test that panics, goes on when that is done.
+struct Closed(Arc<dyn Site>);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

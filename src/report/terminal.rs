@@ -42,6 +42,7 @@ impl<'a> Progress<'a> {
             Event::Says(planned, text) => self.says(planned, text),
             Event::Waits(planned, what) => self.waits(planned, what),
             Event::Finished(it) => self.finished(&it.planned, &it.outcome),
+            Event::Stopped(planned) => self.is_over(planned),
         }
     }
 
@@ -89,6 +90,12 @@ impl<'a> Progress<'a> {
 
     fn finished(&self, planned: &Planned, outcome: &Outcome) {
         let text = self.text(outcome);
+        self.is_over(planned);
+        self.print(&text);
+    }
+
+    /// Its bar goes.
+    fn is_over(&self, planned: &Planned) {
         let bar = self.running.lock().ok().and_then(|mut running| {
             let position = running.iter().position(|(id, _)| *id == planned.id())?;
             Some(running.swap_remove(position).1)
@@ -96,7 +103,6 @@ impl<'a> Progress<'a> {
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }
-        self.print(&text);
     }
 
     /// An outcome of which nothing was shown before.

@@ -11,7 +11,7 @@ use minijinja::{Environment, context};
 use super::{ReproductionError, Script};
 use crate::spec::{DEFAULT_HAPROXY_IMAGE, KeydbSpec};
 use crate::topology::render::{
-    HEALTH_CHECK, HostPort, NodePlace, ProxyPlace, haproxy_cfg, keydb_conf,
+    CHECK_TIMEOUT, HEALTH_CHECK, HostPort, NodePlace, ProxyPlace, haproxy_cfg, keydb_conf,
 };
 use crate::topology::{ADMIN_PORT, KEYDB_PORT, PROXY, Topology, Upstream};
 
@@ -82,6 +82,7 @@ impl Folder {
                 reach: &|name| at(name, KEYDB_PORT),
                 resolver: Some(DOCKER_DNS.to_owned()),
                 health_check: HEALTH_CHECK,
+                check_timeout: CHECK_TIMEOUT,
             };
             files.insert(
                 "haproxy.cfg".to_owned(),

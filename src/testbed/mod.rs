@@ -19,7 +19,7 @@ use async_trait::async_trait;
 
 use crate::secret::Secret;
 use crate::spec::{HaproxySpec, KeydbSpec};
-use crate::topology::render::HEALTH_CHECK;
+use crate::topology::render::{CHECK_TIMEOUT, HEALTH_CHECK};
 
 /// Something about the machine, not about KeyDB, keeps the run from being made: exit code 3.
 ///
@@ -69,6 +69,8 @@ pub struct Pace {
     pub short_ttl: u64,
     /// Between two health checks of the proxy.
     pub health_check: Duration,
+    /// How long a server may take to answer one before the proxy takes it for dead.
+    pub check_timeout: Duration,
     /// Trials that run at a time unless another number is asked for.
     pub jobs: usize,
 }
@@ -82,13 +84,18 @@ impl TestbedKind {
                 steady: Duration::from_millis(2500),
                 short_ttl: 5,
                 health_check: HEALTH_CHECK,
+                check_timeout: CHECK_TIMEOUT,
                 jobs: 4,
             },
             Self::Embedded => Pace {
-                deadline: Duration::from_secs(20),
+                // All models share this process with the clients: on a machine under load none of
+                // them is quick (seen: 20 s were too few for 80 sessions, and a model stood still for
+                // longer than two checks of a second each).
+                deadline: Duration::from_secs(90),
                 steady: Duration::from_millis(150),
                 short_ttl: 2,
                 health_check: Duration::from_millis(40),
+                check_timeout: Duration::from_secs(3),
                 jobs: 12,
             },
         }

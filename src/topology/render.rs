@@ -12,6 +12,8 @@ use super::{HealthCheck, NodeSpec, Persistence, ProxySpec, Role, Topology, Upstr
 const KEYDB_CONF: &str = include_str!("../../fixtures/templates/keydb.conf");
 /// Between two health checks, as the guide's cluster has it.
 pub const HEALTH_CHECK: Duration = Duration::from_millis(200);
+/// How long a server may take to answer one.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(1);
 /// What the write probe sets, and for how many seconds.
 const PROBE: (&str, u32) = ("keydb-harness:health", 10);
 const HAPROXY_CFG: &str = include_str!("../../fixtures/templates/haproxy.cfg");
@@ -56,6 +58,8 @@ pub struct ProxyPlace<'a> {
     pub resolver: Option<String>,
     /// Between two health checks of a primary.
     pub health_check: Duration,
+    /// How long a primary may take to answer one, in whole seconds.
+    pub check_timeout: Duration,
 }
 
 /// A template that does not render: a defect of the template.
@@ -146,6 +150,7 @@ pub fn haproxy_cfg(
             admin_port => place.admin.port,
             auth_hex => topology.password.as_deref().map(auth_in_hex),
             resolver => &place.resolver,
+            check_seconds => place.check_timeout.as_secs(),
             inter_ms => u64::try_from(place.health_check.as_millis()).unwrap_or(u64::MAX),
             check,
             probe,
@@ -287,6 +292,7 @@ mod tests {
             reach: &reach,
             resolver: resolver.map(str::to_owned),
             health_check: HEALTH_CHECK,
+            check_timeout: CHECK_TIMEOUT,
         };
         haproxy_cfg(&topology, &proxy, &place).expect("renders")
     }

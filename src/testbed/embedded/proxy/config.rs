@@ -133,6 +133,7 @@ mod tests {
             reach: &|name| at(name, 6379),
             resolver: resolver.map(str::to_owned),
             health_check: crate::topology::render::HEALTH_CHECK,
+            check_timeout: crate::topology::render::CHECK_TIMEOUT,
         };
         haproxy_cfg(&topology, topology.proxy.as_ref().unwrap(), &place).unwrap()
     }

@@ -3,9 +3,10 @@
 //! What the table allows is decided once and for all: KeyDB's documentation promises no more (replication:
 //! 'Redis uses by default asynchronous replication'; `WAIT` for what must not be lost).
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::history::{History, Moment, Phase, Subject};
+use crate::history::{History, Moment, Name, Phase, Subject};
 
 /// What struck a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,7 +45,8 @@ pub enum Returns {
     Aof(Fsync),
 }
 
-/// What may be lost of the acknowledged writes that no `WAIT` confirmed. Confirmed ones never.
+/// What may be lost of the acknowledged writes that no `WAIT` confirmed. Confirmed ones never, where one
+/// of those that did must have been a primary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loss {
     /// Nothing.
@@ -139,6 +141,25 @@ impl Exposure {
             }
         }
     }
+}
+
+/// The nodes that showed to be plain replicas. What is published there goes nowhere, and what one of
+/// them alone has confirmed with `WAIT` is thrown away when it follows another primary.
+pub(super) fn followers(history: &History) -> HashSet<Name> {
+    let names = &history.names;
+    let roles = history
+        .events
+        .iter()
+        .filter_map(|event| match &event.subject {
+            Subject::State { node, what, value } if names.text(*what) == "role" => {
+                Some((*node, names.text(*value)))
+            }
+            _ => None,
+        });
+    roles
+        .filter(|(_, role)| matches!(*role, "slave" | "replica"))
+        .map(|(node, _)| node)
+        .collect()
 }
 
 /// What the first word of a fault's name says of the nodes that it strikes. A word that is not here

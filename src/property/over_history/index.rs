@@ -3,6 +3,7 @@
 use crate::history::{Action, Content, Fate, Held, History, Name, Operation, Token};
 
 use super::effect::{brings, touched};
+use super::exposure::followers;
 use super::input::Input;
 use super::lookup::{ByName, NONE, Writers};
 
@@ -364,8 +365,10 @@ fn standing(input: &Input<'_>) -> Vec<Standing> {
             Some((names.find(&exposure.node), from.0, to.0))
         })
         .collect();
+    // `WAIT` counts replicas as well, which take over what another primary has once theirs is gone.
+    let replicas = followers(input.history).len();
     let may_be_lost = |operation: &Operation| {
-        operation.confirmed == 0
+        usize::from(operation.confirmed) <= replicas
             && windows.iter().any(|(node, from, to)| {
                 (*from..=*to).contains(&operation.completed.0)
                     && (*node == Some(operation.node) || Some(operation.node) == proxy)

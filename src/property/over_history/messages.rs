@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::breach::Breaches;
+use super::exposure::followers;
 use super::index::{Index, Standing};
 use super::input::Case;
 use super::judgement::{Gathered, Judgement};
@@ -198,7 +199,7 @@ fn missed(
     let index = &case.index;
     let names = &case.input.history.names;
     let troubles = Troubles::of(case);
-    let followers = followers(case);
+    let followers = followers(case.input.history);
     // By node, each in the order of their invocation.
     let mut by_node: BTreeMap<Name, Vec<(Token, Published)>> = BTreeMap::new();
     for (token, message) in published {
@@ -265,22 +266,6 @@ fn missed(
         }
     }
     due
-}
-
-/// The nodes that showed to be plain replicas: what is published there goes nowhere.
-fn followers(case: &Case<'_>) -> HashSet<Name> {
-    let names = &case.input.history.names;
-    let events = case.input.history.events.iter();
-    let roles = events.filter_map(|event| match &event.subject {
-        Subject::State { node, what, value } if names.text(*what) == "role" => {
-            Some((*node, names.text(*value)))
-        }
-        _ => None,
-    });
-    roles
-        .filter(|(_, role)| matches!(*role, "slave" | "replica"))
-        .map(|(node, _)| node)
-        .collect()
 }
 
 /// When a fault lasted, a link was not up or a server did not answer.

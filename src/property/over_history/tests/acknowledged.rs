@@ -176,6 +176,19 @@ fn what_may_be_lost(#[case] exposed: &str, #[case] plain: Verdict, #[case] confi
     }
 }
 
+/// Seen on the sound model under load: `WAIT` was answered by a replica, which then followed the other
+/// primary and had it no more.
+#[rstest]
+#[case::by_one_which_may_be_the_replica(1, Holds)]
+#[case::by_more_than_there_are_replicas(2, Broken)]
+fn what_a_replica_alone_confirmed_may_be_lost(#[case] by: u8, #[case] verdict: Verdict) {
+    let operations = format!("p1 1990-2000 x SET v1.1 wait {by}; p2 10-20 k SET v1.2");
+    let events = "5 state r1 role slave; 6 state p2 role active-replica";
+    let exposed = "p1 killed 2500-2600 rdb";
+    let judgement = judged_with("acknowledged", &operations, events, exposed, "p2: k=v1.2");
+    assert_says(&judgement, verdict, "");
+}
+
 #[test]
 fn behind_a_proxy_that_hides_its_server_any_node_may_have_acknowledged() {
     let operations = "proxy 1990-2000 x SET v1.1; p2 10-20 k SET v1.2";

@@ -239,6 +239,10 @@ async fn in_labs_until<'a>(
                 }
             };
             let (finished, ()) = tokio::join!(work, hear);
+            if crate::cleanup::is_ending() {
+                // A signal took its servers away: it is not over, and no other begins.
+                std::future::pending::<()>().await;
+            }
             std::mem::forget(on_its_way);
             on(lab, Event::Finished(&finished));
             (position, finished)

@@ -99,6 +99,11 @@ pub fn leave_the_end_to_a_signal() {
     }
 }
 
+/// Whether a signal is being handled: servers end, and what trials see of that is nothing to tell.
+pub(crate) fn is_ending() -> bool {
+    ENDING.load(Ordering::SeqCst)
+}
+
 async fn first_signal(ready: std::sync::mpsc::Sender<()>) -> std::io::Result<i32> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

@@ -187,6 +187,12 @@ impl Bed {
         end.way
             .fits(status)
             .map_err(|error| told(format!("{case}: {error}")))?;
+        let lines = fs::read_to_string(&said).unwrap_or_default();
+        if lines.lines().any(|line| line.starts_with("not run")) {
+            return Err(told(format!(
+                "{case}: trials are told of that it ended itself"
+            )));
+        }
         if end.way.leaves_it_to_the_next_run() && end.next_is_a_check {
             self.next_run(state)
                 .map_err(|error| told(format!("{case}: {error}")))?;
@@ -216,9 +222,10 @@ impl Bed {
             }
         };
         let errors = file(said)?;
+        let output = errors.try_clone().map_err(|error| error.to_string())?;
         command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(output)
             .stderr(errors)
             .spawn()
             .map_err(|error| error.to_string())

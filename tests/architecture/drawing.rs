@@ -101,7 +101,7 @@ fn arrow(from: &Room, to: &Room) -> String {
         _ => ((middle(x1, y1).0, y1), (middle(x2, y2).0, y2 + HEIGHT + 3)),
     };
     // The main way is the one that begins with the topology and ends with the report.
-    let main = FLOW[..9].iter().any(|it| *it == (from.name, to.name));
+    let main = FLOW[..9].contains(&(from.name, to.name));
     let class = if main { "main" } else { "side" };
     format!(
         "<path class=\"{class}\" marker-end=\"url(#{class})\" d=\"M{} {} L{} {}\"/>\n",

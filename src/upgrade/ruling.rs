@@ -349,12 +349,12 @@ mod tests {
         assert_eq!(is_suspicious(&change), wanted);
     }
 
-    /// The rules of this version come to the same of what was seen on real KeyDB.
-    #[test]
-    fn the_rulings_that_are_kept_follow_from_what_was_seen() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/upgrades");
-        let mut read = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
+    /// The answers kept in a folder of `fixtures/upgrades`: each was seen on real KeyDB, and the rules of
+    /// this version come to the same of it.
+    fn kept(folder: &str) -> Vec<Answer> {
+        let upgrades = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/upgrades");
+        let mut answers = Vec::new();
+        for entry in std::fs::read_dir(std::path::Path::new(upgrades).join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|it| it != "json") {
                 continue;
@@ -363,8 +363,41 @@ mod tests {
             let answer: Answer = serde_json::from_str(&text).unwrap();
             assert!(answer.from.is_real() && answer.to.is_real(), "{path:?}");
             assert_eq!(rule(&answer).0, answer.ruling, "{path:?}");
-            read += 1;
+            answers.push(answer);
         }
-        assert!(read > 0);
+        answers
+    }
+
+    #[test]
+    fn the_rulings_that_are_kept_follow_from_what_was_seen() {
+        assert!(kept("").len() >= 4);
+    }
+
+    /// Twenty times one release against itself, on a machine with much else to do.
+    #[test]
+    fn a_release_never_differed_from_itself() {
+        let answers = kept("equal");
+        assert_eq!(answers.len(), 20);
+        for answer in answers {
+            assert_eq!(answer.from.keydb.sha256, answer.to.keydb.sha256);
+            assert_eq!(answer.ruling, Ruling::Safe);
+            assert!(!answer.measured.is_empty());
+            for measured in answer.measured {
+                let difference = measured.comparison.difference;
+                assert_eq!(difference, Difference::None, "{}", measured.name);
+            }
+        }
+    }
+
+    /// A relay held back by 5 ms what the primaries of the one side told each other.
+    #[test]
+    fn a_release_that_is_five_milliseconds_late_is_seen_to_be() {
+        let answers = kept("late");
+        assert_eq!(answers.len(), 1);
+        let mut measured = answers[0].measured.iter();
+        let propagation = measured.find(|it| it.name.starts_with("propagation"));
+        let comparison = &propagation.unwrap().comparison;
+        assert_eq!(comparison.difference, Difference::Greater);
+        assert!(comparison.to - comparison.from > 4.0, "milliseconds");
     }
 }

@@ -445,7 +445,11 @@ mod tests {
         let timeline = of(&saved);
         assert!(timeline.operations.len() <= MOST);
         assert_eq!(timeline.operations.len() + timeline.left_out, MOST * 2);
-        assert_eq!(timeline.gap, Some((1.001, 9.0)), "of all, also those left out");
+        assert_eq!(
+            timeline.gap,
+            Some((1.001, 9.0)),
+            "of all, also those left out"
+        );
         let bad = timeline.operations.iter().filter(|it| it.6 != 0);
         assert_eq!(bad.count(), 1);
     }

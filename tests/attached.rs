@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use futures_util::future::{BoxFuture, try_join_all};
 use keydb_harness::attached::inventory::Inventory;
 use keydb_harness::attached::{Attached, open, plan};
-use keydb_harness::cluster::{Cluster, Order};
+use keydb_harness::cluster::{Cluster, Order, ready};
 use keydb_harness::lab::Lab;
 use keydb_harness::model::Quirk;
 use keydb_harness::settings::{Settings, TestbedChoice};
@@ -21,6 +21,7 @@ use keydb_harness::testbed::TestbedKind;
 use keydb_harness::testbed::process::find_haproxy;
 use keydb_harness::topology::{Role, Topology};
 use keydb_harness::verdict::{Outcome, Verdict};
+use keydb_harness::wait::{DEADLINE, eventually};
 use libtest_mimic::{Arguments, Failed, Trial};
 use redis::cmd;
 
@@ -339,7 +340,11 @@ async fn caught(lab: &Lab, ill: Ill, seen: &str) -> Result<()> {
     let cluster = cluster(&lab).await?;
     match ill {
         Ill::Quirk(_) => {}
-        Ill::Late(node, quirk) => cluster.node(node)?.replace(model(quirk)?).await?,
+        Ill::Late(node, quirk) => {
+            cluster.node(node)?.replace(model(quirk)?).await?;
+            let links = || ready::links(&cluster);
+            eventually(&cluster, "every link is up", DEADLINE, links).await?;
+        }
         Ill::Told(node, words) => {
             let mut client = cluster.node(node)?.client().await?;
             client.query::<()>(cmd(words[0]).arg(&words[1..])).await?;

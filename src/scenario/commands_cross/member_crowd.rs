@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{ONE, TWO};
 use crate::behaviour::{Behaviour, Hands, Seen};
+use crate::cluster::Timeouts;
 use crate::wait::DEADLINE;
 
 /// Members of the set, and those that stay.
@@ -16,9 +17,14 @@ const MEMBERS: usize = 100_000;
 const AT_ONCE: usize = 1000;
 /// Seconds that a member lives: the first ones end while the last are written.
 const TTL: u64 = 5;
-/// How long a command of others may take meanwhile. On a machine under load 7 s were measured, on 6.3.4;
-/// 0.06 s on one that is idle.
-const BOUND: Duration = Duration::from_secs(30);
+/// How long a command of others may take meanwhile. On a machine under load more than 20 s were seen, on
+/// 6.3.4; 0.06 s on one that is idle.
+const BOUND: Duration = Duration::from_secs(60);
+/// Longer than the bound, so that it is the answer that is judged.
+const PATIENCE: Timeouts = Timeouts {
+    connect: Duration::from_secs(60),
+    reply: Duration::from_secs(90),
+};
 
 pub(super) const ROWS: &[Behaviour] = &[Behaviour {
     check: "served-while-members-expire",
@@ -30,7 +36,7 @@ pub(super) const ROWS: &[Behaviour] = &[Behaviour {
 
 async fn served(hands: &Hands<'_>) -> Result<Seen> {
     let node = hands.cluster().node(ONE)?;
-    let mut client = node.client().await?;
+    let mut client = node.client_with(PATIENCE).await?;
     hands.ask(ONE, "SADD cross:crowd lasting").await?;
     for first in (0..MEMBERS).step_by(AT_ONCE) {
         let mut pipe = redis::pipe();
@@ -67,7 +73,9 @@ async fn served(hands: &Hands<'_>) -> Result<Seen> {
     hands.note(&told);
     // Its size is the matter of this row, not of those that compare data.
     for node in [ONE, TWO] {
-        hands.ask(node, "DEL cross:crowd").await?;
+        let mut client = hands.cluster().node(node)?.client_with(PATIENCE).await?;
+        let delete = cmd("DEL").arg("cross:crowd").to_owned();
+        client.query::<u64>(&delete).await?;
     }
     Ok(match left <= 1 && slowest < BOUND {
         true => Ok(told),

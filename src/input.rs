@@ -41,7 +41,7 @@ pub fn file(path: &Path, most: u64) -> io::Result<String> {
 /// What a server says until it closes the connection, at most so many bytes.
 ///
 /// # Errors
-/// As [`file`].
+/// As [`file()`].
 pub async fn answer(stream: impl AsyncRead + Unpin, most: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     let mut limited = stream.take(most.saturating_add(1));

@@ -1,9 +1,9 @@
 //! A cluster that runs somewhere, checked where it runs.
 //!
 //! An [`inventory`] names its servers and how they are reached. [`open`] asks them who they are and
-//! takes a [`lease`], so that two runs do not meet; [`check`]s then write and read, each key under
-//! the harness's own prefix ([`keys`]) and with a time to live, and faults are what the commands of
-//! the inventory do ([`strike`]). Nothing is flushed, no setting is changed, nothing of others is read.
+//! takes a lease, so that two runs do not meet; [`check`]s then write and read, each key under
+//! the harness's own prefix (`keys`) and with a time to live, and faults are what the commands of
+//! the inventory do (`strike`). Nothing is flushed, no setting is changed, nothing of others is read.
 
 pub mod check;
 pub mod inventory;

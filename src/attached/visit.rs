@@ -24,7 +24,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// How long an admin socket may take to answer.
 const ADMIN: Duration = Duration::from_secs(5);
 
-/// A check at work. Findings are made with [`Visit::check`], numbers with [`Visit::measure`].
+/// A check at work. Findings are made with `check`, numbers with `measure`.
 #[derive(Debug)]
 pub struct Visit<'a> {
     attached: &'a Attached,

@@ -19,7 +19,7 @@ macro_rules! checks {
 
 checks![links, writes, removals, kinds, expiry, read_only, faults];
 
-/// One check. It writes nothing but keys of its own ([`Visit::key`]), each with a time to live.
+/// One check. It writes nothing but keys of its own (`Visit::key`), each with a time to live.
 pub struct Check {
     /// Its name on the command line.
     pub name: &'static str,

@@ -1,0 +1,157 @@
+use super::one_trial::{TRIES, seed_of};
+use super::plan::{lacking, without_release};
+use super::*;
+use std::collections::BTreeSet;
+
+use crate::scenario::{Cost, Need, Scenario};
+use crate::spec::KeydbSpec;
+use crate::topology::Topology;
+
+#[test]
+fn filters_pick_by_part_of_the_id() {
+    let ids = |filters: &[&str]| -> Vec<String> {
+        let filters: Vec<String> = filters.iter().map(|f| (*f).to_owned()).collect();
+        plan(&filters, Cost::Normal)
+            .iter()
+            .map(Planned::id)
+            .collect()
+    };
+    assert_eq!(ids(&["primary-lost/pause"]), ["primary-lost/pause"]);
+    assert_eq!(ids(&["primary-lost"]).len(), 3);
+    assert!(ids(&["no-such"]).is_empty());
+    assert!(ids(&[]).len() > 10);
+    let costs = |at_most| plan(&[], at_most).len();
+    assert!(costs(Cost::Quick) < costs(Cost::Normal));
+    assert!(costs(Cost::Normal) < costs(Cost::Long));
+}
+
+#[test]
+fn what_a_server_lacks_makes_a_scenario_unavailable() {
+    let lacks = BTreeSet::from(["XADD", "no-such-option"].map(str::to_owned));
+    let [eval, xadd] = ["EVAL", "XADD"].map(Need::Command);
+    assert_eq!(lacking(&[eval, xadd], &[], &lacks), Some("XADD"));
+    assert_eq!(lacking(&[eval], &[], &lacks), None);
+    let with = |option: &str| {
+        let topology = Topology::active_active().option(option, "1");
+        topology.build().unwrap().nodes
+    };
+    let (known, unknown) = (with("hz"), with("no-such-option"));
+    assert_eq!(lacking(&[eval], &known, &lacks), None);
+    assert_eq!(lacking(&[], &unknown, &lacks), Some("no-such-option"));
+}
+
+#[tokio::test]
+async fn a_release_that_cannot_be_had_makes_a_variant_unavailable() {
+    let lab = embedded().await;
+    let nodes = |keydb| {
+        let topology = Topology::active_active().node_keydb("primary2", keydb);
+        topology.build().unwrap().nodes
+    };
+    let release = nodes(KeydbSpec::Version("6.0.18".to_owned()));
+    let reason = without_release(&lab, &release).await.unwrap();
+    assert!(reason.contains("6.0.18"), "{reason}");
+    let none = Topology::active_active().build().unwrap().nodes;
+    assert_eq!(without_release(&lab, &none).await, None);
+}
+
+/// A scenario on models that records what its variant says.
+const SAYS: Scenario = Scenario {
+    name: "says",
+    title: "",
+    promise: "",
+    source: "",
+    seconds: 1,
+    variants: &["nothing", "never", "holds", "broken"],
+    long: &[],
+    damage: &[],
+    needs: &[],
+    order: crate::cluster::Order::Staged,
+    topology: |_| crate::topology::Topology::active_active().build(),
+    run: |trial| {
+        Box::pin(async {
+            match trial.variant() {
+                "nothing" => trial.inconclusive("says", "", "it was not exercised"),
+                "never" => std::future::pending::<()>().await,
+                variant => {
+                    let seen = (variant == "holds")
+                        .then_some("so")
+                        .ok_or("not so".to_owned());
+                    trial.check("says", "", seen);
+                }
+            }
+            Ok(())
+        })
+    },
+};
+
+async fn embedded() -> Lab {
+    use crate::settings::{Settings, TestbedChoice};
+    let settings = Settings {
+        testbed: TestbedChoice::Only(crate::testbed::TestbedKind::Embedded),
+        ..Settings::default()
+    };
+    Lab::open(&settings).await.unwrap()
+}
+
+#[rstest::rstest]
+#[case("nothing", TRIES)]
+#[case("holds", 1)]
+#[case("broken", 1)]
+#[tokio::test]
+async fn only_what_says_nothing_is_tried_again(#[case] variant: &'static str, #[case] tries: u32) {
+    let lab = embedded().await;
+    let planned = Planned {
+        scenario: &SAYS,
+        variant,
+        round: 0,
+    };
+    let outcome = run_until_conclusive(&lab, planned).await.outcome;
+    assert_eq!((outcome.tries, outcome.environment), (tries, None));
+}
+
+#[tokio::test]
+async fn what_is_on_its_way_is_ended_with_the_run() {
+    let lab = embedded().await;
+    let planned = |variant, round| Planned {
+        scenario: &SAYS,
+        variant,
+        round,
+    };
+    let (broken, holds) = (planned("broken", 0), planned("holds", 1));
+    let plan = [holds, broken, planned("never", 0)];
+    let told = std::sync::Mutex::new(Vec::new());
+    let on = |event: Event<'_>| {
+        let line = match event {
+            Event::Started(it) => format!("{} begins", it.folder()),
+            Event::Finished(it) => format!("{} is over", it.planned.folder()),
+            Event::Stopped(it) => format!("{} is stopped", it.folder()),
+            Event::Says(..) | Event::Waits(..) => return,
+        };
+        told.lock().unwrap().push(line);
+    };
+    let mut each = |_: &mut Finished| ControlFlow::Break(());
+    let finished = run_until(&lab, &plan, 2, &on, &mut each).await;
+    let made: Vec<String> = finished.iter().map(|it| it.outcome.id()).collect();
+    assert_eq!(made, ["says/broken"]);
+    assert_eq!(
+        *told.lock().unwrap(),
+        [
+            "says/broken begins",
+            "says/never begins",
+            "says/broken is over",
+            "says/never is stopped"
+        ]
+    );
+
+    told.lock().unwrap().clear();
+    assert_eq!(run_all(&lab, &[holds, broken], 1, &on).await.len(), 2);
+    // The first round is the first to be made.
+    assert_eq!(told.lock().unwrap()[0], "says/broken begins");
+}
+
+#[test]
+fn a_trials_chance_depends_on_seed_and_id() {
+    assert_eq!(seed_of(1, "a"), seed_of(1, "a"));
+    assert_ne!(seed_of(1, "a"), seed_of(2, "a"));
+    assert_ne!(seed_of(1, "a"), seed_of(1, "b"));
+}

@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
-use keydb_harness::check::{Planned, available, plan, run_one};
+use keydb_harness::check::{Planned, available, plan, run_one, run_until_conclusive};
 use keydb_harness::lab::Lab;
 use keydb_harness::model::Quirk;
 use keydb_harness::scenario::Cost;
@@ -198,7 +198,7 @@ async fn sound(lab: &Lab, trials: &[Planned]) -> (Vec<String>, BTreeMap<String, 
     let trials = futures_util::stream::iter(trials)
         .map(|planned| async {
             let began = Instant::now();
-            let outcome = run_one(lab, *planned).await.outcome;
+            let outcome = run_until_conclusive(lab, *planned).await.outcome;
             (outcome, began.elapsed())
         })
         .buffer_unordered(JOBS);

@@ -20,6 +20,8 @@ use super::{Client, ClientError, Node};
 const SHOWN: usize = 5;
 /// How many keys are read at once.
 const BATCH: usize = 200;
+/// How often a key is asked for again that was refused.
+const ROUNDS: usize = 20;
 /// The reply to `PTTL` of a key that lives for ever.
 const NO_TTL: Value = Value::Int(-1);
 /// How much of a value is shown.
@@ -271,7 +273,35 @@ pub(super) async fn read(
     Ok(all)
 }
 
+/// What a server replies of some keys; a key that gets another type between the question for its type
+/// and that for its value is asked for again.
 async fn replies(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Replies>, ClientError> {
+    let mut all = ask(client, keys).await?;
+    for _ in 0..ROUNDS {
+        let refused = |replies: &Replies| matches!(replies.value, Value::ServerError(_));
+        let again: Vec<usize> = (0..all.len()).filter(|it| refused(&all[*it])).collect();
+        if again.is_empty() {
+            break;
+        }
+        let keys: Vec<Vec<u8>> = again.iter().map(|it| keys[*it].clone()).collect();
+        for (place, replies) in again.into_iter().zip(ask(client, &keys).await?) {
+            all[place] = replies;
+        }
+    }
+    let refused = all.iter().find_map(|replies| match &replies.value {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    });
+    match refused {
+        Some(error) => {
+            let detail = error.details().unwrap_or_default();
+            Err(ClientError::Refused(format!("{} {detail}", error.code())))
+        }
+        None => Ok(all),
+    }
+}
+
+async fn ask(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Replies>, ClientError> {
     let mut types = redis::pipe();
     for key in keys {
         types.cmd("TYPE").arg(key);
@@ -279,6 +309,7 @@ async fn replies(client: &mut Client, keys: &[Vec<u8>]) -> Result<Vec<Replies>, 
     }
     let types: Vec<Value> = client.pipeline(&types).await?;
     let mut reads = redis::pipe();
+    reads.ignore_errors();
     for (key, pair) in keys.iter().zip(types.chunks(2)) {
         match printed(&pair[0]).as_str() {
             "list" => reads.cmd("LRANGE").arg(key).arg(0).arg(-1),

@@ -1,9 +1,15 @@
 //! After every scenario: all that should live does, and no log holds a line that means trouble.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use redis::Value;
+use tokio::time::{Instant, sleep};
 
 use super::log_rules::{self, Rule, RulesError, Severity};
 use super::residue;
+use crate::cluster::{ClientError, Node, Timeouts};
 use crate::testbed::{EnvironmentError, Status};
 use crate::topology::PROXY;
 use crate::trial::{Trial, judged, unknown};
@@ -30,14 +36,45 @@ pub async fn check(trial: &Trial) {
 
 async fn alive(trial: &Trial) {
     let cluster = trial.cluster();
-    let nodes = cluster.live().map(|node| (node.name(), node.server()));
-    let proxy = cluster.proxy().ok().filter(|proxy| proxy.should_run());
-    let proxy = proxy.map(|proxy| (PROXY, proxy.server()));
-    let mut seen = Vec::new();
-    for (name, server) in nodes.chain(proxy) {
-        seen.push((name, server.status().await));
+    let statuses = cluster
+        .live()
+        .map(|node| async { (node.name(), settled(node).await) });
+    let mut seen = join_all(statuses).await;
+    if let Ok(proxy) = cluster.proxy()
+        && proxy.should_run()
+    {
+        seen.push((PROXY, proxy.server().status().await));
     }
     trial.found(all_alive(&seen));
+}
+
+/// How long one that does not answer is waited for: whoever crashes writes a report first.
+const CRASHING: Duration = Duration::from_secs(10);
+const PATIENCE: Timeouts = Timeouts {
+    connect: Duration::from_secs(1),
+    reply: Duration::from_secs(1),
+};
+
+/// A node's status, once it answers or has ended; whatever it is after a while.
+async fn settled(node: &Node) -> Result<Status, EnvironmentError> {
+    let began = Instant::now();
+    loop {
+        let status = node.server().status().await;
+        if !matches!(status, Ok(Status::Running)) || began.elapsed() > CRASHING {
+            return status;
+        }
+        let answered = async {
+            node.client_with(PATIENCE)
+                .await?
+                .query::<Value>(&redis::cmd("PING"))
+                .await
+        };
+        match answered.await {
+            // Whatever the answer is.
+            Ok(_) | Err(ClientError::Refused(_)) => return status,
+            Err(_) => sleep(Duration::from_millis(100)).await,
+        }
+    }
 }
 
 /// What the status of every server that ought to live says. A testbed that does not answer says

@@ -2,6 +2,7 @@
 //! with links up or while one of them is struck.
 
 mod broken_link;
+mod cron;
 mod crowd;
 mod imported;
 mod member_crowd;
@@ -34,6 +35,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
         "streams",
         "scripts",
         "cron",
+        "cron-deleted",
         "crowd",
         "member-resync",
         "late-ttl",
@@ -73,7 +75,8 @@ async fn run(trial: &Trial) -> Result<()> {
     match trial.variant() {
         "streams" => in_turn(trial, streams::ROWS).await,
         "scripts" => in_turn(trial, scripts::ROWS).await,
-        "cron" => in_turn(trial, scripts::CRON).await,
+        "cron" => in_turn(trial, cron::ROWS).await,
+        "cron-deleted" => in_turn(trial, cron::DELETED).await,
         "crowd" => crowd::run(trial).await,
         "member-resync" => in_turn(trial, MEMBER).await,
         "late-ttl" => broken_link::late_ttl(trial).await,

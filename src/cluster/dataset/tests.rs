@@ -299,6 +299,24 @@ async fn every_type_is_read_whole_by_its_own_command(
 }
 
 #[tokio::test]
+async fn a_key_that_is_refused_for_ever_is_an_error_and_asked_for_again() {
+    let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n";
+    let refusing = |digest: &str| {
+        server(digest)
+            .with("SCAN", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n")
+            .with("TYPE k", "+list\r\n:-1\r\n")
+            .with("LRANGE k 0 -1", wrong)
+    };
+    let nodes = vec![("primary1", refusing("x")), ("primary2", refusing("y"))];
+    let (cluster, scripts) = fake::cluster(nodes).await;
+    let error = contents(&cluster.nodes()[1], 0).await.unwrap_err();
+    assert!(error.is_refusal("WRONGTYPE"), "{error}");
+    let asked = scripts[1].lock().unwrap().asked.clone();
+    let types = asked.iter().filter(|asked| asked.starts_with("TYPE"));
+    assert_eq!(types.count(), 1 + ROUNDS, "{asked:?}");
+}
+
+#[tokio::test]
 async fn keys_are_scanned_to_the_end() {
     let page = |cursor: &str, key: &str| {
         let (cursor, key) = (fake::bulk(cursor), fake::bulk(key));

@@ -1,9 +1,8 @@
-//! Scripts, KEYS, and jobs of KEYDB.CRON.
+//! Scripts and KEYS.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::time::Instant;
 
 use super::{ONE, TWO};
 use crate::behaviour::{Behaviour, Hands, Seen};
@@ -53,14 +52,6 @@ pub(super) const ROWS: &[Behaviour] = &[
         },
     },
 ];
-
-pub(super) const CRON: &[Behaviour] = &[Behaviour {
-    check: "cron-counts-once",
-    promise: "a job of KEYDB.CRON runs at its times, not on each primary, and both have its effects",
-    source: "KeyDB's tests, integration/replication-active.tcl (keydb.cron replicates); how often it runs is written nowhere",
-    needs: &["KEYDB.CRON"],
-    run: |hands| Box::pin(cron(hands)),
-}];
 
 /// Whether a server that is busy with a script answers REPLPING; the script is ended afterwards.
 async fn replping_while_busy(hands: &Hands<'_>) -> Result<Seen> {
@@ -164,64 +155,4 @@ async fn survives(
         // A server that is gone is what is looked for here.
         Err(error) => Err(format!("{error:#}")),
     })
-}
-
-/// Milliseconds between two runs of the job.
-const EVERY: u128 = 100;
-/// Runs that are waited for: enough to tell those of one primary from those of two.
-const RUNS: i64 = 40;
-/// Within which what is sent has arrived, on any machine.
-const ARRIVES: Duration = Duration::from_secs(20);
-
-async fn cron(hands: &Hands<'_>) -> Result<Seen> {
-    // By default what a job writes stays where it runs.
-    let script = "redis.replicate_commands() redis.call('incr', KEYS[1])";
-    let every = EVERY.to_string();
-    let job = [
-        "KEYDB.CRON",
-        "cross:job",
-        "REPEAT",
-        "0",
-        &every,
-        script,
-        "1",
-        "cross:runs",
-    ];
-    let began = Instant::now();
-    hands.session(ONE).await?.ask_words(&job).await?;
-    hands
-        .until("the job has run", || async {
-            match counted(hands, ONE).await {
-                Ok(RUNS..) => Ok(()),
-                Ok(few) => Err(format!("{few} times")),
-                Err(error) => Err(format!("{error:#}")),
-            }
-        })
-        .await?;
-    hands.ask(ONE, "DEL cross:job").await?;
-    let most = began.elapsed().as_millis() / EVERY + 2;
-    let same = hands.within(ARRIVES, "both primaries count the same runs", || async {
-        let said = |error: anyhow::Error| format!("{error:#}");
-        let one = counted(hands, ONE).await.map_err(said)?;
-        let two = counted(hands, TWO).await.map_err(said)?;
-        match one == two {
-            true => Ok(one),
-            false => Err(format!("{one} on {ONE}, {two} on {TWO}")),
-        }
-    });
-    let runs = match same.await {
-        Ok(runs) => runs,
-        Err(unmet) => return Ok(Err(unmet.sentence())),
-    };
-    let told = format!("it ran {runs} times where at most {most} were due");
-    Ok(match u128::from(runs.unsigned_abs()) <= most {
-        true => Ok(told),
-        false => Err(told),
-    })
-}
-
-async fn counted(hands: &Hands<'_>, node: &str) -> Result<i64> {
-    let mut session = hands.session(node).await?;
-    let text = session.peek("GET cross:runs").await?;
-    Ok(text.parse().unwrap_or_default())
 }

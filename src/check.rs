@@ -3,6 +3,7 @@
 
 mod one_trial;
 mod plan;
+mod spare;
 
 use std::ops::ControlFlow;
 
@@ -12,6 +13,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use self::one_trial::until_conclusive;
 pub use self::one_trial::{Finished, Sabotage, run_one, run_sabotaged, run_until_conclusive};
 pub use self::plan::{Planned, available, plan};
+use self::spare::Spares;
 use crate::lab::Lab;
 use crate::wait::Said;
 
@@ -77,13 +79,15 @@ async fn in_labs_until<'a>(
         let seconds = planned.scenario.seconds;
         (planned.round, std::cmp::Reverse(seconds))
     });
+    let spares = Spares::of(queue);
+    let shared = &spares;
     let runs = sorted
         .into_iter()
         .map(|(position, (lab, planned))| async move {
             on(lab, Event::Started(planned));
             let on_its_way = OnItsWay { lab, planned, on };
             let (listener, mut heard) = unbounded_channel();
-            let work = until_conclusive(lab, *planned, Some(listener));
+            let work = until_conclusive(lab, *planned, Some(listener), shared);
             let hear = async {
                 while let Some(said) = heard.recv().await {
                     match said {
@@ -112,6 +116,7 @@ async fn in_labs_until<'a>(
     }
     // Whatever is on its way ends here, and its cluster with it.
     drop(under_way);
+    spares.close().await;
     all.sort_by_key(|(position, _)| *position);
     all.into_iter().map(|(_, finished)| finished).collect()
 }

@@ -55,16 +55,16 @@ const ON_PROCESSES: &[(&str, Body)] = &[
     ("a frozen node is healed and nothing is lost", |lab| {
         Box::pin(frozen(lab))
     }),
+    ("writes that are lost are seen", |lab| Box::pin(lost(lab))),
     ("a node that stays away is seen", |lab| {
         Box::pin(stays_away(lab))
     }),
-    ("writes that are lost are seen", |lab| Box::pin(lost(lab))),
 ];
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
-    arguments.test_threads.get_or_insert(6);
+    arguments.test_threads.get_or_insert(8);
     let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
     let mut tests = Vec::new();
     for (kind, bodies) in [
@@ -91,6 +91,8 @@ fn main() -> ExitCode {
             tests.push(test.with_ignored_flag(absent));
         }
     }
+    // The longest are at the end of the tables, and begun first.
+    tests.reverse();
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 

@@ -180,8 +180,7 @@ fn only_what_follows_a_schedule_takes_one() {
 fn a_schedule_is_made_as_short_as_what_breaks_needs() {
     let file = schedule(
         "seed 1\nafter 50 operations: drain primary1\nat once: recover drain primary1\n\
-         after 50 operations: cut primary1<->primary2\nafter 50 operations: recover\n\
-         after 50 operations: nothing",
+         after 50 operations: cut primary1<->primary2\nafter 50 operations: recover",
     );
     let out = schedule("");
     let quirk = "model:appends-twice-after-loss";

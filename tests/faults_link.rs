@@ -98,7 +98,7 @@ impl<S: Strike> Strike for NoOp<S> {
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
-    arguments.test_threads.get_or_insert(6);
+    arguments.test_threads.get_or_insert(10);
     let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
     let settings = Settings::from_env().expect("settings");
     let lab = runtime
@@ -142,6 +142,8 @@ fn main() -> ExitCode {
         });
         tests.push(test.with_ignored_flag(absent));
     }
+    // The longest are at the end of the tables, and begun first.
+    tests.reverse();
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 

@@ -170,7 +170,7 @@ const MESSAGES: &[(&str, Option<Change>, &str)] = &[
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
-    arguments.test_threads.get_or_insert(8);
+    arguments.test_threads.get_or_insert(10);
     let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
     let settings = Settings::from_env().expect("settings");
     let lab = runtime
@@ -205,7 +205,9 @@ fn main() -> ExitCode {
         let work: Work = Box::new(move |lab| Box::pin(histories::is_judged(lab, row)));
         test(row.name, work)
     });
-    let tests = writes.chain(messages).chain(judged).collect();
+    // The longest are at the end, and begun first.
+    let mut tests: Vec<Trial> = writes.chain(messages).chain(judged).collect();
+    tests.reverse();
     libtest_mimic::run(&arguments, tests).exit_code()
 }
 

@@ -249,7 +249,7 @@ const ROWS: &[(&str, &str, Sabotage, &[&str])] = &[
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
-    arguments.test_threads.get_or_insert(6);
+    arguments.test_threads.get_or_insert(10);
     let runtime = Arc::new(tokio::runtime::Runtime::new().expect("a runtime"));
     let settings = Settings::from_env().expect("settings");
     let lab = runtime

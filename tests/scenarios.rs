@@ -22,7 +22,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // They mostly wait.
-    arguments.test_threads.get_or_insert(6);
+    arguments.test_threads.get_or_insert(9);
     let settings = match Settings::from_env() {
         Ok(settings) => settings,
         Err(error) => {

@@ -202,6 +202,7 @@ impl Attached {
             headline: record.headline.join(", "),
             seconds: began.elapsed().as_secs_f64(),
             tries: 1,
+            served_before: 0,
             environment: None,
         }
     }

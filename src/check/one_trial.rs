@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::Planned;
-use crate::cluster::Cluster;
+use super::spare::{Spares, Used};
+use crate::cluster::{Cluster, Fresh};
 use crate::history::{FILE, Recording, Saved, WATCHED, Watch};
 use crate::lab::Lab;
 use crate::property::health;
@@ -64,17 +65,22 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 /// Runs a trial, and again on another cluster as long as it is inconclusive. How often is in its
 /// outcome.
 pub async fn run_until_conclusive(lab: &Lab, planned: Planned) -> Finished {
-    until_conclusive(lab, planned, None).await
+    until_conclusive(lab, planned, None, &Spares::default()).await
 }
 
 pub(super) async fn until_conclusive(
     lab: &Lab,
     planned: Planned,
     listener: Option<UnboundedSender<Said>>,
+    spares: &Spares,
 ) -> Finished {
     let mut tries = 1;
     loop {
-        let mut finished = run(lab, planned, NO_SABOTAGE, listener.clone()).await;
+        let spare = match tries {
+            1 => spares.take(lab, planned),
+            _ => None,
+        };
+        let mut finished = run(lab, planned, NO_SABOTAGE, listener.clone(), spare, spares).await;
         let outcome = &mut finished.outcome;
         outcome.tries = tries;
         let says_nothing =
@@ -88,12 +94,12 @@ pub(super) async fn until_conclusive(
 
 /// Runs one trial once on a cluster of its own, which is gone afterwards.
 pub async fn run_one(lab: &Lab, planned: Planned) -> Finished {
-    run(lab, planned, NO_SABOTAGE, None).await
+    run(lab, planned, NO_SABOTAGE, None, None, &Spares::default()).await
 }
 
 /// As [`run_one`], on a cluster that is sabotaged once it is ready.
 pub async fn run_sabotaged(lab: &Lab, planned: Planned, sabotage: Sabotage) -> Finished {
-    run(lab, planned, sabotage, None).await
+    run(lab, planned, sabotage, None, None, &Spares::default()).await
 }
 
 async fn run(
@@ -101,6 +107,8 @@ async fn run(
     planned: Planned,
     sabotage: Sabotage,
     listener: Option<UnboundedSender<Said>>,
+    spare: Option<Used>,
+    spares: &Spares,
 ) -> Finished {
     let began = Instant::now();
     let Planned {
@@ -116,13 +124,26 @@ async fn run(
             headline: String::new(),
             seconds: 0.0,
             tries: 1,
+            served_before: spare.as_ref().map_or(0, |used| used.served),
             environment: None,
         },
         artifacts: Vec::new(),
     };
-    match create(lab, planned, listener).await {
-        Ok(mut cluster) => match cluster.become_ready(scenario.order).await {
+    let fresh = spare.as_ref().and_then(|used| used.fresh.clone());
+    let created = match spare {
+        Some(mut used) => {
+            used.cluster.told_to(listener);
+            Ok(used.cluster)
+        }
+        None => create(lab, planned, listener).await,
+    };
+    match created {
+        Ok(mut cluster) => match readied(&mut cluster, planned, &fresh).await {
             Ok(()) => {
+                let fresh = match fresh {
+                    None if spares.wants(lab, planned) => cluster.shown().await.ok(),
+                    fresh => fresh,
+                };
                 let terms = Terms {
                     identity: lab.first_line(),
                     schedule: lab.schedule().cloned(),
@@ -133,7 +154,19 @@ async fn run(
                     None => seed_of(lab.seed(), &planned.folder()),
                 };
                 let trial = Trial::new(cluster, planned.variant, seed).under(terms);
-                work(planned, sabotage, trial, &mut finished).await;
+                let cluster = work(planned, sabotage, trial, &mut finished).await;
+                let served = finished.outcome.served_before + 1;
+                match finished.outcome.verdict() {
+                    Verdict::Holds if finished.outcome.environment.is_none() => {
+                        let used = Used {
+                            cluster,
+                            fresh,
+                            served,
+                        };
+                        spares.keep(lab, planned, used).await;
+                    }
+                    _ => cluster.close().await,
+                }
             }
             Err(error) => {
                 note_failed_start(&mut finished.outcome, &error);
@@ -164,8 +197,25 @@ async fn create(
     Ok(cluster)
 }
 
-/// The scenario on a cluster that is ready, which is gone afterwards.
-async fn work(planned: Planned, sabotage: Sabotage, trial: Trial, finished: &mut Finished) {
+/// Waits until a new cluster is ready; one that was reset is.
+async fn readied(
+    cluster: &mut Cluster,
+    planned: Planned,
+    reset: &Option<Fresh>,
+) -> anyhow::Result<()> {
+    match reset {
+        Some(_) => Ok(()),
+        None => cluster.become_ready(planned.scenario.order).await,
+    }
+}
+
+/// The scenario on a cluster that is ready, which is given back.
+async fn work(
+    planned: Planned,
+    sabotage: Sabotage,
+    trial: Trial,
+    finished: &mut Finished,
+) -> Cluster {
     let work = async {
         sabotage(trial.cluster()).await?;
         (planned.scenario.run)(&trial).await
@@ -204,10 +254,10 @@ async fn work(planned: Planned, sabotage: Sabotage, trial: Trial, finished: &mut
             Err(error) => trial_has_no_timeline(&planned, &error),
         }
     }
-    cluster.close().await;
     finished.outcome.findings = record.findings;
     finished.outcome.measures = record.measures;
     finished.outcome.headline = record.headline.join(", ");
+    cluster
 }
 
 fn trial_has_no_timeline(planned: &Planned, error: &std::io::Error) {

@@ -149,6 +149,33 @@ async fn what_is_on_its_way_is_ended_with_the_run() {
     assert_eq!(told.lock().unwrap()[0], "says/broken begins");
 }
 
+#[rstest::rstest]
+#[case::shared(&["holds", "holds", "holds"], true, &[0, 1, 2])]
+#[case::not_after_what_broke_something(&["broken", "holds", "holds"], true, &[0, 0, 1])]
+#[case::own(&["holds", "holds", "holds"], false, &[0, 0, 0])]
+#[tokio::test]
+async fn a_cluster_that_is_as_good_as_new_serves_again(
+    #[case] variants: &[&'static str],
+    #[case] shares: bool,
+    #[case] served: &[u32],
+) {
+    let mut lab = embedded().await;
+    if shares {
+        lab = lab.sharing_clusters();
+    }
+    let plan: Vec<Planned> = variants
+        .iter()
+        .map(|variant| Planned {
+            scenario: &SAYS,
+            variant,
+            round: 0,
+        })
+        .collect();
+    let finished = run_all(&lab, &plan, 1, &|_| {}).await;
+    let seen: Vec<u32> = finished.iter().map(|it| it.outcome.served_before).collect();
+    assert_eq!(seen, served);
+}
+
 #[test]
 fn a_trials_chance_depends_on_seed_and_id() {
     assert_eq!(seed_of(1, "a"), seed_of(1, "a"));

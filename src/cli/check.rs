@@ -63,6 +63,10 @@ pub(super) struct CheckArgs {
     /// Keep every core busy, with threads of the harness's own, as long as trials run
     #[arg(long)]
     stress: bool,
+    /// Give every trial a cluster of its own, as --repeat does; else one that a trial has left sound serves
+    /// the next that needs an equal one, once a reset has proven that it is as good as new
+    #[arg(long)]
+    own_clusters: bool,
     /// Follow this schedule of faults: a text file, or the folder of a saved history
     #[arg(long, value_name = "FILE|DIR")]
     schedule: Option<PathBuf>,
@@ -128,6 +132,7 @@ impl CheckArgs {
             ("--repeat", self.repeat > 1),
             ("--until-fail", self.until_fail),
             ("--stress", self.stress),
+            ("--own-clusters", self.own_clusters),
             ("--schedule", self.schedule.is_some()),
             ("--reproduce", self.reproduce.is_some()),
             ("--seed", self.seed.is_some()),
@@ -218,6 +223,11 @@ pub(super) async fn check(args: CheckArgs) -> Result<u8> {
     let lab = match args.sinks.report {
         Some(_) => lab.watched(),
         None => lab,
+    };
+    // What is made several times is to be made from the beginning.
+    let lab = match args.own_clusters || args.repeat > 1 {
+        true => lab,
+        false => lab.sharing_clusters(),
     };
     console::line(lab.first_line());
     for sentence in lab.passed_over() {

@@ -15,6 +15,7 @@ pub mod observe;
 pub mod proxy;
 pub mod reach;
 pub mod ready;
+mod reset;
 pub mod role;
 mod start;
 
@@ -26,6 +27,7 @@ pub use client::{Client, ClientError, Timeouts};
 pub use node::Node;
 pub use observe::Observation;
 pub use proxy::Proxy;
+pub use reset::{Fresh, NotReset};
 pub use start::{Order, Startup};
 use tokio::sync::mpsc::UnboundedSender;
 

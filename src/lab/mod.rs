@@ -32,6 +32,7 @@ pub struct Lab {
     lacks: BTreeSet<String>,
     schedule: Option<Schedule>,
     watched: bool,
+    shares: bool,
 }
 
 impl Lab {
@@ -59,6 +60,7 @@ impl Lab {
             lacks,
             schedule: None,
             watched: false,
+            shares: false,
             passed_over: chosen.passed_over,
             seed: settings.seed.unwrap_or_else(rand::random),
         })
@@ -149,6 +151,21 @@ impl Lab {
     /// Whether what servers show is recorded.
     pub fn is_watched(&self) -> bool {
         self.watched
+    }
+
+    /// The same lab, where a cluster that a trial has left as good as new serves the next that starts an
+    /// equal one.
+    #[must_use]
+    pub fn sharing_clusters(&self) -> Self {
+        Self {
+            shares: true,
+            ..self.clone()
+        }
+    }
+
+    /// Whether trials share clusters.
+    pub fn shares_clusters(&self) -> bool {
+        self.shares
     }
 
     /// What goes wrong when, if that is given.

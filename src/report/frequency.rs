@@ -107,6 +107,7 @@ mod tests {
                 headline: String::new(),
                 seconds: 1.0,
                 tries: 1,
+                served_before: 0,
                 environment: environment.map(str::to_owned),
             },
         }

@@ -135,6 +135,7 @@ fn outcome(scenario: &str, variant: &str, findings: &[(&str, Verdict, &str)]) ->
         headline: "links up after 0.50 s".to_owned(),
         seconds: 1.5,
         tries: 1,
+        served_before: 0,
         environment: None,
     }
 }

@@ -156,8 +156,12 @@ fn line(outcome: &Outcome, standing: Standing, limits: &[String], colour: bool) 
         1 => String::new(),
         tries => format!(", try {tries}: those before said nothing"),
     };
+    let cluster = match outcome.served_before {
+        0 => "",
+        _ => ", on a cluster made as good as new",
+    };
     format!(
-        "{word} {:<26}{note} {headline} ({:.1} s{tries})",
+        "{word} {:<26}{note} {headline} ({:.1} s{tries}{cluster})",
         outcome.id(),
         outcome.seconds
     )

@@ -487,6 +487,7 @@ mod tests {
             headline: String::new(),
             seconds: 0.0,
             tries: 1,
+            served_before: 0,
             environment: None,
         };
         let mut checks = Checks::new();

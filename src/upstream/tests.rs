@@ -90,6 +90,7 @@ fn finished(check: &str, verdict: Verdict, transcript: &str) -> Finished {
             headline: String::new(),
             seconds: 1.0,
             tries: 1,
+            served_before: 0,
             environment: None,
         },
         artifacts: vec![(TRANSCRIPT.to_owned(), transcript.as_bytes().to_vec())],

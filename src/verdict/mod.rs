@@ -91,6 +91,9 @@ pub struct Outcome {
     /// the last.
     #[serde(default = "once", skip_serializing_if = "is_once")]
     pub tries: u32,
+    /// How many trials its cluster had served before, and was proven as good as new since.
+    #[serde(default, skip_serializing_if = "is_none_before")]
+    pub served_before: u32,
     /// Why the machine kept the trial from being made; then there is no verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
@@ -119,6 +122,11 @@ fn once() -> u32 {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_once(tries: &u32) -> bool {
     *tries == 1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_none_before(served: &u32) -> bool {
+    *served == 0
 }
 
 /// `scenario`, or `scenario/variant`.

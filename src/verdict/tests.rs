@@ -26,6 +26,7 @@ pub(super) fn outcome(verdicts: &[Verdict]) -> Outcome {
         headline: String::new(),
         seconds: 0.0,
         tries: 1,
+        served_before: 0,
         environment: None,
     }
 }

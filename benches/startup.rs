@@ -9,22 +9,23 @@
 //! Ready, for all: both primaries' links are up, every replica's link is up, nothing loads, and a
 //! write on each primary and one through the proxy are readable on all five nodes.
 
+#[path = "startup/readiness.rs"]
+mod readiness;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use keydb_harness::cluster::info::Info;
-use keydb_harness::cluster::{Client, Cluster, Order, Startup, Timeouts};
+use anyhow::{Context, Result, ensure};
+use keydb_harness::cluster::{Cluster, Order, Startup};
 use keydb_harness::lab::Lab;
 use keydb_harness::settings::{Settings, TestbedChoice};
-use keydb_harness::testbed::{Port, TestbedKind};
+use keydb_harness::testbed::TestbedKind;
 use keydb_harness::topology::Topology;
-use redis::cmd;
+use readiness::{Endpoints, median};
 
 const ROUNDS: usize = 5;
-const DEADLINE: Duration = Duration::from_secs(120);
 /// The ratio that ours must not exceed.
 const BOUND: f64 = 0.75;
 const PRIMARIES: [u16; 2] = [6401, 6402];
@@ -109,21 +110,7 @@ async fn ours(lab: &Lab) -> Result<(Duration, Startup)> {
     let began = Instant::now();
     let topology = Topology::active_active().replicas(3).build()?;
     let cluster = Cluster::start(lab, topology, Order::Staged).await?;
-    let mut endpoints = Endpoints {
-        primaries: Vec::new(),
-        replicas: Vec::new(),
-        proxy: cluster.proxy()?.server().endpoint(Port::Service).await?,
-    };
-    for node in cluster.primaries() {
-        endpoints
-            .primaries
-            .push(node.server().endpoint(Port::Service).await?);
-    }
-    for node in cluster.replicas() {
-        endpoints
-            .replicas
-            .push(node.server().endpoint(Port::Service).await?);
-    }
+    let endpoints = Endpoints::of(&cluster).await?;
     endpoints.await_ready().await?;
     let time = began.elapsed();
     let startup = *cluster.startup();
@@ -199,67 +186,4 @@ fn write_flat(dir: &Path, committed: &Path) -> Result<()> {
     // Compose 1.29 takes a file without `version:` as its latest format.
     std::fs::write(dir.join("docker-compose.yml"), text)?;
     Ok(())
-}
-
-/// A cluster as its clients see it.
-struct Endpoints {
-    primaries: Vec<SocketAddr>,
-    replicas: Vec<SocketAddr>,
-    proxy: SocketAddr,
-}
-
-impl Endpoints {
-    async fn await_ready(&self) -> Result<()> {
-        let deadline = Instant::now() + DEADLINE;
-        loop {
-            match self.ready().await {
-                Ok(()) => return Ok(()),
-                Err(error) if Instant::now() >= deadline => bail!("not ready: {error:#}"),
-                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-            }
-        }
-    }
-
-    async fn ready(&self) -> Result<()> {
-        let nodes: Vec<SocketAddr> = self
-            .primaries
-            .iter()
-            .chain(&self.replicas)
-            .copied()
-            .collect();
-        for node in &nodes {
-            let text: String = connect(*node).await?.query(&cmd("INFO")).await?;
-            let info = Info::parse(&text);
-            ensure!(info.loading() == Some(false), "{node} loads");
-            let masters = info.replication().masters;
-            ensure!(
-                !masters.is_empty() && masters.iter().all(|m| m.link_up),
-                "{node}: link down"
-            );
-        }
-        for writer in self.primaries.iter().chain([&self.proxy]) {
-            let key = format!("bench:{writer}");
-            connect(*writer)
-                .await?
-                .query::<()>(cmd("SET").arg(&key).arg("1"))
-                .await?;
-            for node in &nodes {
-                let mut client = connect(*node).await?;
-                let patience = Instant::now() + Duration::from_millis(200);
-                while !client.query::<bool>(cmd("EXISTS").arg(&key)).await? {
-                    ensure!(Instant::now() < patience, "{key} is not on {node}");
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-async fn connect(address: SocketAddr) -> Result<Client> {
-    Ok(Client::connect(address, None, Timeouts::GLANCE).await?)
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }

@@ -17,7 +17,7 @@ fn every_defect_is_there_once() {
     let kinds = [
         ("D", 27),
         ("Q", 13),
-        ("C", 15),
+        ("C", 16),
         ("L", 16),
         ("I", 13),
         ("E", 6),

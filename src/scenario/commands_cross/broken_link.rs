@@ -38,6 +38,15 @@ async fn sum(node: &Node, keys: &[String]) -> Result<usize> {
     Ok(values.into_iter().flatten().sum())
 }
 
+/// Of keys that live for long: how long each has yet, by a node.
+async fn left(node: &Node, keys: &[String]) -> Result<Vec<i64>> {
+    let mut ask = redis::pipe();
+    for key in keys {
+        ask.cmd("PTTL").arg(key);
+    }
+    Ok(node.client().await?.pipeline(&ask).await?)
+}
+
 /// How many of the keys each live node has: right if all have as many as wanted.
 async fn have(trial: &Trial, keys: &[String], wanted: usize) -> Result<Result<String, String>> {
     let mut counts = Vec::new();
@@ -55,7 +64,55 @@ async fn have(trial: &Trial, keys: &[String], wanted: usize) -> Result<Result<St
     })
 }
 
-/// A TTL is taken away on primary1 in time; primary2 does not hear of it until the time is over.
+/// What a key has to live that is set while the link holds everything back.
+const LONG: Duration = Duration::from_secs(600);
+/// A link that holds back for less does not show whether time runs meanwhile.
+const HELD: Duration = Duration::from_secs(1);
+/// By how much two primaries may disagree on the end of a key: clocks tick in milliseconds, and the
+/// time in between is seen.
+const APART: i64 = 400;
+
+/// Whether what primary1 gave a time to live while nothing crossed ends on primary2 when it does there.
+async fn ends_together(trial: &Trial, keys: &[String], held: Duration) -> Result<()> {
+    let promise = "a key lives as long on a primary that hears of it late";
+    let check = "ends-together";
+    if held < HELD {
+        let why = format!("the link held back for {:.1} s only", held.as_secs_f64());
+        trial.inconclusive(check, promise, why);
+        return Ok(());
+    }
+    let (one, two) = (trial.cluster().node(ONE)?, trial.cluster().node(TWO)?);
+    let before = left(one, keys).await?;
+    let there = left(two, keys).await?;
+    let after = left(one, keys).await?;
+    let ends = keys.iter().zip(&before).zip(&there).zip(&after);
+    let wrong: Vec<String> = ends
+        .filter(|(((_, before), there), after)| {
+            !(*after - APART..=*before + APART).contains(*there)
+        })
+        .map(|(((key, before), there), _)| {
+            format!("{key} is to live {there} ms on {TWO}, {before} ms on {ONE}")
+        })
+        .collect();
+    let seen = match wrong.first() {
+        None => Ok(format!(
+            "{} keys, held back for {:.1} s",
+            keys.len(),
+            held.as_secs_f64()
+        )),
+        Some(first) => Err(format!(
+            "{} of {} keys after {:.1} s: {first}",
+            wrong.len(),
+            keys.len(),
+            held.as_secs_f64()
+        )),
+    };
+    trial.check(check, promise, seen);
+    Ok(())
+}
+
+/// A TTL is taken away on primary1 in time; primary2 does not hear of it until the time is over. Nor
+/// of keys that are set meanwhile with a long one.
 pub(super) async fn late_ttl(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let (one, two) = (cluster.node(ONE)?, cluster.node(TWO)?);
@@ -81,6 +138,14 @@ pub(super) async fn late_ttl(trial: &Trial) -> Result<()> {
         return Ok(());
     };
     let answers: Vec<usize> = client.pipeline(&kept).await?;
+    let lasting = named("lasting");
+    let mut set = redis::pipe();
+    for key in &lasting {
+        let set = set.cmd("SET").arg(key).arg("x").arg("EX");
+        set.arg(LONG.as_secs()).ignore();
+    }
+    client.pipeline::<()>(&set).await?;
+    let written = Instant::now();
     let promise = "a TTL that is taken away in time on one primary ends the key on neither";
     if answers.iter().sum::<usize>() < KEYS {
         let why = "the time was over before it could be taken away";
@@ -100,9 +165,11 @@ pub(super) async fn late_ttl(trial: &Trial) -> Result<()> {
         },
     )
     .await?;
+    let held = written.elapsed();
     trial.heal(fault).await?;
     // What comes behind it has arrived: so has it.
     Table::on(trial).hands().settled().await?;
+    ends_together(trial, &lasting, held).await?;
     trial.check("kept-in-time", promise, have(trial, &keys, KEYS).await?);
     Ok(())
 }

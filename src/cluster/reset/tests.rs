@@ -97,8 +97,9 @@ async fn what_can_be_undone_is(#[case] how: Use) {
 #[case::one_that_was_killed(Use::Kills("replica1"), "replica1 was struck")]
 #[case::one_that_is_stopped(Use::Stops("primary2"), "primary2 was struck")]
 #[case::one_that_was_restarted_unseen(
+    // By its run_id, by who follows whom, or because it does not answer yet.
     Use::RestartsUnseen("replica1"),
-    "shows another"
+    "not as good as new"
 )]
 #[case::one_that_follows_nobody(
     Use::Tells("replica2", &["REPLICAOF", "NO", "ONE"]),

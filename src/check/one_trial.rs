@@ -77,7 +77,7 @@ pub(super) async fn until_conclusive(
     let mut tries = 1;
     loop {
         let spare = match tries {
-            1 => spares.take(lab, planned),
+            1 => spares.take(lab, planned).await,
             _ => None,
         };
         let mut finished = run(lab, planned, NO_SABOTAGE, listener.clone(), spare, spares).await;
@@ -129,7 +129,7 @@ async fn run(
         },
         artifacts: Vec::new(),
     };
-    let fresh = spare.as_ref().and_then(|used| used.fresh.clone());
+    let fresh = spare.as_ref().map(|used| used.fresh.clone());
     let created = match spare {
         Some(mut used) => {
             used.cluster.told_to(listener);
@@ -155,9 +155,11 @@ async fn run(
                 };
                 let trial = Trial::new(cluster, planned.variant, seed).under(terms);
                 let cluster = work(planned, sabotage, trial, &mut finished).await;
-                let served = finished.outcome.served_before + 1;
-                match finished.outcome.verdict() {
-                    Verdict::Holds if finished.outcome.environment.is_none() => {
+                let outcome = &finished.outcome;
+                let sound = outcome.environment.is_none() && outcome.verdict() == Verdict::Holds;
+                let served = outcome.served_before + 1;
+                match fresh.filter(|_| sound) {
+                    Some(fresh) => {
                         let used = Used {
                             cluster,
                             fresh,
@@ -165,7 +167,7 @@ async fn run(
                         };
                         spares.keep(lab, planned, used).await;
                     }
-                    _ => cluster.close().await,
+                    None => cluster.close().await,
                 }
             }
             Err(error) => {

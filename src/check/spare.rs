@@ -1,7 +1,8 @@
 //! Clusters that trials are done with, for those that need the same one.
 //!
-//! A cluster is kept if nothing was found wrong on it, a trial to come starts an equal one, and a reset
-//! proves that it is as good as new ([`Cluster::reset`]). Otherwise each trial has a cluster of its own.
+//! A cluster waits if nothing was found wrong on it and a trial to come starts an equal one. It is taken if
+//! a reset proves at that moment that it is as good as new ([`Cluster::reset`]): whatever happened to it
+//! while it waited shows then. Otherwise each trial has a cluster of its own.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -34,16 +35,30 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Used {
     pub(super) cluster: Cluster,
-    pub(super) fresh: Option<Fresh>,
+    pub(super) fresh: Fresh,
     pub(super) served: u32,
 }
 
 /// The clusters of a run that wait for another trial.
 #[derive(Debug, Default)]
-pub(super) struct Spares {
-    waiting: Mutex<Vec<(Kind, Used)>>,
+pub(super) struct Spares(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<(Kind, Used)>,
     /// One for each trial that has not begun.
-    to_come: Mutex<Vec<Kind>>,
+    to_come: Vec<Kind>,
+}
+
+/// The most that wait: beside those that are at work.
+const MOST: usize = 3;
+
+impl State {
+    fn wants(&self, kind: &Kind) -> bool {
+        let to_come = self.to_come.iter().filter(|it| *it == kind).count();
+        let waiting = self.waiting.iter().filter(|(it, _)| it == kind).count();
+        self.waiting.len() < MOST && to_come > waiting
+    }
 }
 
 impl Spares {
@@ -51,62 +66,65 @@ impl Spares {
     pub(super) fn of(queue: &[(&Lab, Planned)]) -> Self {
         let sharing = queue.iter().filter(|(lab, _)| lab.shares_clusters());
         let kinds = sharing.filter_map(|(lab, planned)| Kind::of(lab, *planned));
-        Self {
-            waiting: Mutex::default(),
-            to_come: Mutex::new(kinds.collect()),
+        Self(Mutex::new(State {
+            waiting: Vec::new(),
+            to_come: kinds.collect(),
+        }))
+    }
+
+    /// A trial begins: a cluster that was proven just now to be as good as a new one, if there is one.
+    pub(super) async fn take(&self, lab: &Lab, planned: Planned) -> Option<Used> {
+        let used = self.next(&Kind::of(lab, planned)?)?;
+        match used.cluster.reset(&used.fresh).await {
+            Ok(()) => Some(used),
+            Err(_) => {
+                used.cluster.close().await;
+                None
+            }
         }
     }
 
-    /// A trial begins: a cluster that is as good as a new one, if there is one.
-    pub(super) fn take(&self, lab: &Lab, planned: Planned) -> Option<Used> {
-        let kind = Kind::of(lab, planned)?;
-        let mut to_come = self.to_come.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(place) = to_come.iter().position(|it| *it == kind) {
-            to_come.swap_remove(place);
+    fn next(&self, kind: &Kind) -> Option<Used> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = state.to_come.iter().position(|it| it == kind) {
+            state.to_come.swap_remove(place);
         }
-        drop(to_come);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = waiting.iter().position(|(it, _)| *it == kind)?;
-        Some(waiting.swap_remove(place).1)
+        let place = state.waiting.iter().position(|(it, _)| it == kind)?;
+        Some(state.waiting.swap_remove(place).1)
     }
 
     /// Whether a trial to come could use the cluster of this one.
     pub(super) fn wants(&self, lab: &Lab, planned: Planned) -> bool {
-        let Some(kind) = Kind::of(lab, planned) else {
-            return false;
-        };
-        let count =
-            |kinds: &mut dyn Iterator<Item = &Kind>| kinds.filter(|it| **it == kind).count();
-        let to_come = self.to_come.lock().unwrap_or_else(PoisonError::into_inner);
-        let to_come = count(&mut to_come.iter());
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        to_come > count(&mut waiting.iter().map(|(kind, _)| kind))
+        let kind = Kind::of(lab, planned);
+        let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kind.is_some_and(|kind| state.wants(&kind))
     }
 
     /// Takes the cluster of a trial on which nothing was found wrong, or closes it.
     pub(super) async fn keep(&self, lab: &Lab, planned: Planned, mut used: Used) {
         // Who listened waits for the end of what the trial says.
         used.cluster.told_to(None);
-        let reset = match &used.fresh {
-            Some(fresh) if self.wants(lab, planned) => used.cluster.reset(fresh).await.is_ok(),
-            _ => false,
-        };
-        match Kind::of(lab, planned) {
-            Some(kind) if reset => {
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                waiting.push((kind, used));
+        if let Some(used) = self.kept(Kind::of(lab, planned), used) {
+            used.cluster.close().await;
+        }
+    }
+
+    /// Gives it back if it is not wanted.
+    fn kept(&self, kind: Option<Kind>, used: Used) -> Option<Used> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match kind {
+            Some(kind) if state.wants(&kind) => {
+                state.waiting.push((kind, used));
+                None
             }
-            _ => used.cluster.close().await,
+            _ => Some(used),
         }
     }
 
     /// Closes those that nobody needed in the end.
     pub(super) async fn close(self) {
-        let waiting = self
-            .waiting
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        for (_, used) in waiting {
+        let state = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        for (_, used) in state.waiting {
             used.cluster.close().await;
         }
     }

@@ -1,5 +1,6 @@
 use super::one_trial::{TRIES, seed_of};
 use super::plan::{lacking, without_release};
+use super::spare::Used;
 use super::*;
 use std::collections::BTreeSet;
 
@@ -174,6 +175,38 @@ async fn a_cluster_that_is_as_good_as_new_serves_again(
     let finished = run_all(&lab, &plan, 1, &|_| {}).await;
     let seen: Vec<u32> = finished.iter().map(|it| it.outcome.served_before).collect();
     assert_eq!(seen, served);
+}
+
+/// What happens to a cluster while it waits is found out when it is taken.
+#[tokio::test]
+async fn a_cluster_that_was_struck_while_it_waited_serves_nobody() {
+    use crate::cluster::{Cluster, Order};
+    let lab = embedded().await.sharing_clusters();
+    let planned = Planned {
+        scenario: &SAYS,
+        variant: "holds",
+        round: 0,
+    };
+    let queue = [(&lab, planned), (&lab, planned), (&lab, planned)];
+    for struck in [false, true] {
+        let spares = Spares::of(&queue);
+        assert!(spares.take(&lab, planned).await.is_none());
+        let topology = (SAYS.topology)("holds").unwrap();
+        let cluster = Cluster::start(&lab, topology, Order::Staged).await.unwrap();
+        let fresh = cluster.shown().await.unwrap();
+        let server = cluster.nodes()[0].handle();
+        let used = Used {
+            cluster,
+            fresh,
+            served: 1,
+        };
+        spares.keep(&lab, planned, used).await;
+        if struck {
+            server.kill().await.unwrap();
+        }
+        assert_eq!(spares.take(&lab, planned).await.is_some(), !struck);
+        spares.close().await;
+    }
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub struct Proxy {
     config: Secret,
     /// Whether it was started and not stopped on purpose since.
     should_run: AtomicBool,
+    /// Whether it was ever stopped or reloaded.
+    struck: AtomicBool,
 }
 
 impl Proxy {
@@ -58,12 +60,18 @@ impl Proxy {
             backends,
             config,
             should_run: AtomicBool::new(false),
+            struck: AtomicBool::new(false),
         }
     }
 
     /// Whether it ought to be alive: started and not stopped on purpose since.
     pub fn should_run(&self) -> bool {
         self.should_run.load(Ordering::SeqCst)
+    }
+
+    /// Whether it was ever stopped or reloaded: it may have another configuration since.
+    pub fn was_struck(&self) -> bool {
+        self.struck.load(Ordering::SeqCst)
     }
 
     /// The testbed's view of it.
@@ -136,6 +144,7 @@ impl Proxy {
     /// The testbed did not carry it out.
     pub async fn stop(&self) -> Result<(), EnvironmentError> {
         self.should_run.store(false, Ordering::SeqCst);
+        self.struck.store(true, Ordering::SeqCst);
         self.server.kill().await
     }
 
@@ -145,6 +154,7 @@ impl Proxy {
     /// # Errors
     /// The testbed did not carry it out.
     pub async fn reload(&self) -> Result<(), EnvironmentError> {
+        self.struck.store(true, Ordering::SeqCst);
         self.server.reload().await
     }
 

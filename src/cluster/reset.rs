@@ -28,15 +28,30 @@ const NOTHING: &str = "0000000000000000000000000000000000000000";
 pub struct Fresh(BTreeMap<String, Shown>);
 
 /// What a server shows that a reset must not leave changed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Shown {
     run_id: String,
     role: ServerRole,
     replid: String,
     upstreams: Vec<(String, u16)>,
     followers: usize,
+    /// Syncs that it has served in full and in part, and refused to serve in part.
+    syncs: [Option<i64>; 3],
+    /// `ACL LIST`, where there is one.
+    users: Option<Value>,
     /// `CONFIG GET *`, names and values in turn; some have none, so that they cannot be told apart (I8).
     settings: Vec<Value>,
+}
+
+/// Without settings and users: passwords are among them.
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown")
+            .field("run_id", &self.run_id)
+            .field("role", &self.role)
+            .field("replid", &self.replid)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Why a used cluster is not as good as new.
@@ -82,6 +97,7 @@ impl Cluster {
     /// or something shows otherwise. The cluster is then good for nothing but to be closed.
     pub async fn reset(&self, fresh: &Fresh) -> Result<(), NotReset> {
         self.untouched()?;
+        self.is_as(fresh).await.map_err(NotReset::because)?;
         for node in &self.nodes {
             let mut client = node.client().await?;
             if node.spec().role == Role::Primary {
@@ -115,7 +131,7 @@ impl Cluster {
             }
         }
         match self.proxy() {
-            Ok(proxy) if !proxy.should_run() => Err(NotReset::because("the proxy is stopped")),
+            Ok(proxy) if proxy.was_struck() => Err(NotReset::because("the proxy was struck")),
             _ => Ok(()),
         }
     }
@@ -161,6 +177,8 @@ impl Shown {
             ("replid", self.replid == now.replid),
             ("list of upstreams", self.upstreams == now.upstreams),
             ("number of followers", self.followers == now.followers),
+            ("number of syncs", self.syncs == now.syncs),
+            ("list of users", self.users == now.users),
         ];
         if let Some((what, _)) = all.iter().find(|(_, same)| !same) {
             return format!("shows another {what}");
@@ -178,7 +196,10 @@ async fn shown(node: &Node) -> Result<Shown, ClientError> {
     let mut client = node.client().await?;
     let settings = redis::cmd("CONFIG").arg("GET").arg("*").to_owned();
     let settings = client.query(&settings).await?;
+    let users = redis::cmd("ACL").arg("LIST").to_owned();
+    let users = client.query(&users).await.ok();
     let info = node.glance().await?;
+    let syncs = ["sync_full", "sync_partial_ok", "sync_partial_err"].map(|it| info.stat(it));
     let replication = info.replication();
     let upstreams = replication.masters.into_iter();
     let mut upstreams: Vec<_> = upstreams.map(|it| (it.host, it.port)).collect();
@@ -189,6 +210,8 @@ async fn shown(node: &Node) -> Result<Shown, ClientError> {
         replid: replication.replid,
         upstreams,
         followers: replication.slaves.len(),
+        syncs,
+        users,
         settings,
     })
 }

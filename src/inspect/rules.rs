@@ -59,11 +59,17 @@ fn answers(nodes: &[Surveyed]) -> Vec<Notice> {
         Some(Notice::new(
             Severity::Risk,
             &node.name,
-            format!("it does not answer: {why}"),
+            // What answers in another protocol is told on several lines.
+            format!("it does not answer: {}", on_one_line(why)),
             mend,
         ))
     });
     silent.collect()
+}
+
+fn on_one_line(text: impl ToString) -> String {
+    let text = text.to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn links_up(nodes: &[Surveyed]) -> Vec<Notice> {

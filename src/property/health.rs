@@ -55,13 +55,19 @@ const PATIENCE: Timeouts = Timeouts {
     reply: Duration::from_secs(1),
 };
 
-/// A node's status, once it answers or has ended; whatever it is after a while.
+/// A node's status, once it answers or has ended. Of one that does neither nothing is known: it hangs, or
+/// the machine does.
 async fn settled(node: &Node) -> Result<Status, EnvironmentError> {
     let began = Instant::now();
     loop {
         let status = node.server().status().await;
-        if !matches!(status, Ok(Status::Running)) || began.elapsed() > CRASHING {
+        if !matches!(status, Ok(Status::Running)) {
             return status;
+        }
+        if began.elapsed() > CRASHING {
+            let (name, seconds) = (node.name(), CRASHING.as_secs());
+            let silent = format!("{name} runs, and has answered nothing for {seconds} s");
+            return Err(EnvironmentError::new(silent));
         }
         let answered = async {
             node.client_with(PATIENCE)

@@ -110,16 +110,17 @@ fn catalogue(record: &Record) -> Result<String> {
     Ok(table)
 }
 
+/// What broke and is known of no deviation: mended in the harness since, or a finding of its own.
+const UNEXPLAINED: &str = "unexplained";
+
 /// `holds`, or the ids of what broke, each with how often unless it was every time; in brackets in
 /// how many trials.
 fn cell(expectations: &Expectations, trial: &str, tally: &Tally) -> String {
     let mut ids: BTreeMap<&str, usize> = BTreeMap::new();
     for (check, broken) in &tally.broken {
-        // What is known of no deviation was mended in the harness, or is told as a finding of its own.
-        if let Some(deviation) = known(expectations, trial, check) {
-            let most = ids.entry(&deviation.id).or_default();
-            *most = broken.n.max(*most);
-        }
+        let id = known(expectations, trial, check).map_or(UNEXPLAINED, |it| &it.id);
+        let most = ids.entry(id).or_default();
+        *most = broken.n.max(*most);
     }
     let n = tally.n;
     let told = ids.iter().map(|(id, broken)| match *broken == n {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Planned;
 use crate::cluster::{Cluster, Fresh, Order};
 use crate::lab::Lab;
+use crate::property::health;
 use crate::topology::Topology;
 
 /// What two trials must have in common to share a cluster.
@@ -75,13 +76,12 @@ impl Spares {
     /// A trial begins: a cluster that was proven just now to be as good as a new one, if there is one.
     pub(super) async fn take(&self, lab: &Lab, planned: Planned) -> Option<Used> {
         let used = self.next(&Kind::of(lab, planned)?)?;
-        match used.cluster.reset(&used.fresh).await {
-            Ok(()) => Some(used),
-            Err(_) => {
-                used.cluster.close().await;
-                None
-            }
+        let reset = used.cluster.reset(&used.fresh).await;
+        if reset.is_ok() && health::logs_are_quiet(&used.cluster).await {
+            return Some(used);
         }
+        used.cluster.close().await;
+        None
     }
 
     fn next(&self, kind: &Kind) -> Option<Used> {

@@ -9,11 +9,11 @@ use tokio::time::{Instant, sleep};
 
 use super::log_rules::{self, Rule, RulesError, Severity};
 use super::residue;
-use crate::cluster::{ClientError, Node, Timeouts};
+use crate::cluster::{ClientError, Cluster, Node, Timeouts};
 use crate::testbed::{EnvironmentError, Status};
 use crate::topology::PROXY;
 use crate::trial::{Trial, judged, unknown};
-use crate::verdict::Finding;
+use crate::verdict::{Finding, Verdict};
 
 /// What is promised of the logs.
 const NO_TROUBLE: &str = "logs hold no line that means trouble";
@@ -132,13 +132,24 @@ fn ended_well(ends: &[(&str, Vec<Status>)]) -> Finding {
 }
 
 async fn logs(trial: &Trial) {
-    let mut logs = Vec::new();
-    for node in trial.cluster().nodes() {
-        logs.push((node.name(), node.log().await));
-    }
-    for finding in trouble(log_rules::built_in(), &logs) {
+    for finding in logged(trial.cluster()).await {
         trial.found(finding);
     }
+}
+
+/// Whether no log holds a line that means trouble: a cluster of which one does is not used again, as the
+/// line would be found in the next trial.
+pub(crate) async fn logs_are_quiet(cluster: &Cluster) -> bool {
+    let findings = logged(cluster).await;
+    findings.iter().all(|it| it.verdict == Verdict::Holds)
+}
+
+async fn logged(cluster: &Cluster) -> Vec<Finding> {
+    let mut logs = Vec::new();
+    for node in cluster.nodes() {
+        logs.push((node.name(), node.log().await));
+    }
+    trouble(log_rules::built_in(), &logs)
 }
 
 /// What the logs of all nodes say: one finding for each rule that matches and means a broken

@@ -89,7 +89,14 @@ async fn run(trial: &Trial) -> Result<()> {
         .arg("key-load-delay")
         .arg(0)
         .to_owned();
-    struck.client().await?.query::<()>(&at_once).await?;
+    // On 6.2.2 and older it may take that in already, and refuses settings meanwhile.
+    let what = format!("{STRUCK} takes a setting");
+    eventually(cluster, &what, DEADLINE, || async {
+        let said = |error: ClientError| error.to_string();
+        let mut client = struck.client().await.map_err(said)?;
+        client.query::<()>(&at_once).await.map_err(said)
+    })
+    .await?;
     returns(trial, &sessions, &lives_on, "returns", "has loaded").await;
     let all = sessions.stop().await;
     while_it_loads(trial, &all, &lives_on, (began, ended));

@@ -141,7 +141,9 @@ async fn run(
         Ok(mut cluster) => match readied(&mut cluster, planned, &fresh).await {
             Ok(()) => {
                 let fresh = match fresh {
-                    None if spares.wants(lab, planned) => cluster.shown().await.ok(),
+                    None if cluster.untouched().is_ok() && spares.wants(lab, planned) => {
+                        cluster.shown().await.ok()
+                    }
                     fresh => fresh,
                 };
                 let terms = Terms {

@@ -104,7 +104,8 @@ impl Spares {
     pub(super) async fn keep(&self, lab: &Lab, planned: Planned, mut used: Used) {
         // Who listened waits for the end of what the trial says.
         used.cluster.told_to(None);
-        if let Some(used) = self.kept(Kind::of(lab, planned), used) {
+        let kind = Kind::of(lab, planned).filter(|_| used.cluster.untouched().is_ok());
+        if let Some(used) = self.kept(kind, used) {
             used.cluster.close().await;
         }
     }

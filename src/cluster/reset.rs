@@ -116,8 +116,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether this is a cluster of which all can be seen that a scenario may have changed.
-    fn untouched(&self) -> Result<(), NotReset> {
+    /// Whether this is a cluster of which all can be seen that a scenario may have changed: without that
+    /// [`Self::reset`] need not be tried.
+    ///
+    /// # Errors
+    /// It is none, and why.
+    pub fn untouched(&self) -> Result<(), NotReset> {
         if self.topology.relayed != Relayed::None {
             return Err(NotReset::because("links cross relays"));
         }

@@ -141,7 +141,7 @@ async fn run(
         Ok(mut cluster) => match readied(&mut cluster, planned, &fresh).await {
             Ok(()) => {
                 let fresh = match fresh {
-                    None if cluster.untouched().is_ok() && spares.wants(lab, planned) => {
+                    None if cluster.can_be_reset().is_ok() && spares.wants(lab, planned) => {
                         cluster.shown().await.ok()
                     }
                     fresh => fresh,

@@ -104,7 +104,7 @@ impl Spares {
     pub(super) async fn keep(&self, lab: &Lab, planned: Planned, mut used: Used) {
         // Who listened waits for the end of what the trial says.
         used.cluster.told_to(None);
-        let kind = Kind::of(lab, planned).filter(|_| used.cluster.untouched().is_ok());
+        let kind = Kind::of(lab, planned).filter(|_| used.cluster.can_be_reset().is_ok());
         if let Some(used) = self.kept(kind, used) {
             used.cluster.close().await;
         }

@@ -96,7 +96,7 @@ impl Cluster {
     /// It is not so: a server was stopped or killed, its data are kept in files, links cross relays,
     /// or something shows otherwise. The cluster is then good for nothing but to be closed.
     pub async fn reset(&self, fresh: &Fresh) -> Result<(), NotReset> {
-        self.untouched()?;
+        self.can_be_reset()?;
         self.is_as(fresh).await.map_err(NotReset::because)?;
         for node in &self.nodes {
             let mut client = node.client().await?;
@@ -116,12 +116,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether this is a cluster of which all can be seen that a scenario may have changed: without that
-    /// [`Self::reset`] need not be tried.
+    /// Whether all can be seen that may have changed on it: nobody was struck, nothing stands in files or
+    /// relays. Without that [`Self::reset`] need not be tried.
     ///
     /// # Errors
     /// It is none, and why.
-    pub fn untouched(&self) -> Result<(), NotReset> {
+    pub fn can_be_reset(&self) -> Result<(), NotReset> {
         if self.topology.relayed != Relayed::None {
             return Err(NotReset::because("links cross relays"));
         }

@@ -132,6 +132,27 @@ async fn health_of_two_nodes(
     assert_eq!(seen, wanted);
 }
 
+/// One that answers nothing is not told to live; one that ends while it is waited for, as whoever crashes
+/// does once the report is written, is dead.
+#[rstest]
+#[case::hangs(false, Inconclusive)]
+#[case::ends_in_the_end(true, Broken)]
+#[tokio::test]
+async fn a_silent_server_is_not_alive(#[case] ends: bool, #[case] wanted: Verdict) {
+    let silent = holding("", "").with("PING", "");
+    let (cluster, scripts) =
+        cluster(vec![("primary1", holding("", "")), ("primary2", silent)]).await;
+    let trial = Trial::new(cluster, "", 0);
+    let end = async {
+        if ends {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            scripts[1].lock().unwrap().status = Ok(Status::Ended(Some(134)));
+        }
+    };
+    tokio::join!(health::check(&trial), end);
+    assert_eq!(findings(trial)[0], ("alive".to_owned(), wanted));
+}
+
 #[tokio::test]
 async fn a_server_that_was_stopped_need_not_live() {
     let mut stopped = holding("", "");

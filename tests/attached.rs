@@ -29,6 +29,7 @@ type Body = for<'a> fn(&'a Lab) -> BoxFuture<'a, Result<()>>;
 
 /// On models within this process: they run everywhere.
 const ON_MODELS: &[(&str, Body)] = &[
+    ("inspect takes the inventory", |lab| Box::pin(inspect(lab))),
     ("a sound cluster holds and is left as it was", |lab| {
         Box::pin(sound(lab))
     }),
@@ -45,6 +46,7 @@ const ON_MODELS: &[(&str, Body)] = &[
 
 /// On processes: they can be struck.
 const ON_PROCESSES: &[(&str, Body)] = &[
+    ("inspect takes the inventory", |lab| Box::pin(inspect(lab))),
     ("a sound cluster holds and is left as it was", |lab| {
         Box::pin(sound(lab))
     }),
@@ -276,6 +278,45 @@ async fn password(lab: &Lab) -> Result<()> {
             ensure!(!error.contains("barley"), "{error}");
         }
     }
+    cluster.close().await;
+    Ok(())
+}
+
+/// The program looks at what an inventory names, with its password, and holds it against what it says.
+async fn inspect(lab: &Lab) -> Result<()> {
+    let topology = Topology::active_active().replicas(1);
+    let topology = topology.password("open sesame").build()?;
+    let cluster = Cluster::start(lab, topology, Order::Staged).await?;
+    let dir = tempfile::tempdir()?;
+    let (file, password) = (dir.path().join("cluster.toml"), dir.path().join("password"));
+    let access = format!("[access]\npassword-file = '{}'\n", password.display());
+    std::fs::write(&file, inventory(&cluster, &access).await?)?;
+    let risks = || async {
+        let mut program = tokio::process::Command::new(env!("CARGO_BIN_EXE_keydb-harness"));
+        program
+            .args(["inspect", "--json", "--inventory"])
+            .arg(&file);
+        let output = program.output().await?;
+        let notices: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        let risks = notices.iter().filter(|it| it["severity"] == "risk");
+        let told = risks.map(|it| format!("{}: {}", it["at"], it["says"]));
+        anyhow::Ok(told.collect::<Vec<_>>())
+    };
+    std::fs::write(&password, "open sesame\n")?;
+    let sound = risks().await?;
+    ensure!(sound.is_empty(), "{sound:#?}");
+    let mut client = cluster.node("replica1")?.client().await?;
+    client
+        .query::<()>(cmd("REPLICAOF").arg("NO").arg("ONE"))
+        .await?;
+    let alone = risks().await?;
+    let told = |word: &str| alone.iter().any(|risk| risk.contains(word));
+    ensure!(told("replica1") && told("it follows nobody"), "{alone:#?}");
+    std::fs::write(&password, "open barley\n")?;
+    let stranger = risks().await?;
+    ensure!(stranger.len() == cluster.nodes().len(), "{stranger:#?}");
+    ensure!(!format!("{stranger:?}").contains("barley"), "{stranger:#?}");
     cluster.close().await;
     Ok(())
 }

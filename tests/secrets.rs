@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use keydb_harness::cluster::reach::Reach;
 use keydb_harness::cluster::{Client, Cluster, Order, Timeouts};
 use keydb_harness::inspect::rules;
-use keydb_harness::inspect::survey::{Access, survey};
+use keydb_harness::inspect::survey::{Asked, survey};
 use keydb_harness::lab::Lab;
-use keydb_harness::secret::Secret;
 use keydb_harness::settings::{Settings, TestbedChoice};
 use keydb_harness::testbed::{Port, TestbedKind};
 use keydb_harness::topology::{Persistence, Topology};
@@ -135,7 +135,11 @@ async fn a_cluster_keeps_its_password(
     let mut nodes = Vec::new();
     for node in cluster.nodes() {
         let address = node.server().endpoint(Port::Service).await?;
-        nodes.push((node.name().to_owned(), address));
+        nodes.push(Asked {
+            name: node.name().to_owned(),
+            reach: Reach::plain(address, Some(PASSWORD)),
+            declared: None,
+        });
         let wrong = format!("{PASSWORD}, but another");
         let refused = Client::connect(address, Some(&wrong), Timeouts::GLANCE).await;
         let refused = refused.err().context("a wrong password is taken")?;
@@ -147,11 +151,8 @@ async fn a_cluster_keeps_its_password(
     let statistics = cluster.proxy()?.admin("show stat").await;
     let statistics = &statistics.map_err(anyhow::Error::msg)?;
     seen("the proxy's statistics", statistics);
-    let access = Access {
-        password: Some(Secret::from(PASSWORD)),
-    };
-    let surveyed = survey(&nodes, &access).await;
-    seen("an inspection", &format!("{access:?} {surveyed:#?}"));
+    let surveyed = survey(&nodes).await;
+    seen("an inspection", &format!("{surveyed:#?}"));
     seen("its notices", &format!("{:#?}", rules::all(&surveyed)));
     let known = surveyed[0]
         .facts

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use futures_util::future::BoxFuture;
+use keydb_harness::cluster::reach::Reach;
 use keydb_harness::cluster::role::RoleReply;
 use keydb_harness::cluster::{Client, Cluster, Order, Timeouts, ready};
-use keydb_harness::inspect::survey::{Access, survey};
+use keydb_harness::inspect::survey::{Asked, survey};
 use keydb_harness::inspect::{Severity, rules};
 use keydb_harness::lab::Lab;
 use keydb_harness::property::agreement;
@@ -206,15 +207,17 @@ async fn inspects(lab: &Lab) -> Result<()> {
     const PASSWORD: &str = "not-a-secret";
     let topology = Topology::active_active().without_proxy().password(PASSWORD);
     let cluster = Cluster::start(lab, topology.build()?, Order::Staged).await?;
-    let nodes: Vec<_> = cluster
-        .nodes()
-        .iter()
-        .map(|node| cluster.reached_at(node.name()))
-        .map(|address| (address.to_string(), address))
-        .collect();
-    let access = Access {
-        password: Some(PASSWORD.into()),
+    let asked = |password: Option<&str>| -> Vec<Asked> {
+        let nodes = cluster.nodes().iter();
+        let addresses = nodes.map(|node| cluster.reached_at(node.name()));
+        let asked = addresses.map(|address| Asked {
+            name: address.to_string(),
+            reach: Reach::plain(address, password),
+            declared: None,
+        });
+        asked.collect()
     };
+    let nodes = asked(Some(PASSWORD));
     let keys = agreement::reached(&cluster).await?.to_string();
 
     let risks = |surveyed: &[_]| {
@@ -224,16 +227,16 @@ async fn inspects(lab: &Lab) -> Result<()> {
             .map(|notice| format!("{}: {}", notice.at, notice.says))
             .collect::<Vec<_>>()
     };
-    let sound = risks(&survey(&nodes, &access).await);
+    let sound = risks(&survey(&nodes).await);
     ensure!(sound.is_empty(), "{sound:?}");
-    let stranger = risks(&survey(&nodes, &Access::default()).await);
+    let stranger = risks(&survey(&asked(None)).await);
     ensure!(stranger.len() == nodes.len(), "{stranger:?}");
     ensure!(!format!("{stranger:?}").contains(PASSWORD), "{stranger:?}");
 
     cluster.node("primary2")?.stop().await?;
-    let (first, _) = &nodes[0];
+    let first = &*nodes[0].name;
     eventually(&cluster, "the lost link is told", DEADLINE, || async {
-        let seen = risks(&survey(&nodes, &access).await);
+        let seen = risks(&survey(&nodes).await);
         let told = |of: &str| {
             seen.iter()
                 .any(|says| says.starts_with(first) && says.contains(of))

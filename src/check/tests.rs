@@ -55,6 +55,21 @@ async fn a_release_that_cannot_be_had_makes_a_variant_unavailable() {
     assert_eq!(without_release(&lab, &none).await, None);
 }
 
+#[tokio::test]
+async fn a_release_beside_a_file_is_a_file_where_there_is_one() {
+    let lab = embedded().await;
+    let file = KeydbSpec::Path("/somewhere/keydb-server".into());
+    let image = KeydbSpec::Image("ours:1".to_owned());
+    let absent = KeydbSpec::Version("0.0.1".to_owned());
+    assert_eq!(lab.with_keydb(file.clone()).keydb_beside(&absent), absent);
+    for (release, binary) in crate::testbed::process::releases() {
+        let release = KeydbSpec::Version(release);
+        let beside = |own: &KeydbSpec| lab.with_keydb(own.clone()).keydb_beside(&release);
+        assert_eq!(beside(&file), KeydbSpec::Path(binary));
+        assert_eq!(beside(&image), release);
+    }
+}
+
 /// A scenario on models that records what its variant says.
 const SAYS: Scenario = Scenario {
     name: "says",

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::Args;
+use keydb_harness::attached::inventory::Inventory;
+use keydb_harness::cluster::reach::Reach;
 use keydb_harness::console;
 use keydb_harness::explanation;
-use keydb_harness::inspect::survey::{Access, survey};
+use keydb_harness::inspect::survey::{Asked, Declared, survey};
 use keydb_harness::inspect::{Notice, Severity, explained, file, proxy, rules};
-use keydb_harness::secret::Secret;
 use keydb_harness::verdict::exit;
 
 use super::UsageProblem;
@@ -22,6 +23,9 @@ pub(super) struct InspectArgs {
     /// The nodes, HOST:PORT each; the password is taken from KEYDB_HARNESS_PASSWORD
     #[arg(value_name = "HOST:PORT")]
     nodes: Vec<String>,
+    /// An inventory (`cluster.toml`, see `check --inventory`) that names nodes, and as whom they are asked
+    #[arg(long, value_name = "FILE", conflicts_with = "nodes")]
+    inventory: Option<PathBuf>,
     /// The proxy's configuration file
     #[arg(long, value_name = "FILE")]
     haproxy_config: Option<PathBuf>,
@@ -37,28 +41,22 @@ pub(super) struct InspectArgs {
 }
 
 pub(super) async fn inspect(args: InspectArgs) -> Result<u8> {
-    if args.nodes.is_empty() && args.haproxy_config.is_none() && args.config.is_none() {
+    let files = [&args.inventory, &args.haproxy_config, &args.config];
+    if args.nodes.is_empty() && files.iter().all(|file| file.is_none()) {
         return Err(UsageProblem(
-            "nothing to look at: name the nodes as HOST:PORT, or a file with --config or --haproxy-config"
+            "nothing to look at: name the nodes as HOST:PORT, or a file with --inventory, --config or --haproxy-config"
                 .to_owned(),
         )
         .into());
     }
-    let nodes = args
-        .nodes
-        .iter()
-        .map(|node| Ok((node.clone(), address(node)?)));
-    let nodes = nodes.collect::<Result<Vec<_>, UsageProblem>>()?;
+    let nodes = match &args.inventory {
+        Some(file) => members(file)?,
+        None => addressed(&args.nodes)?,
+    };
     let proxy_config = read("--haproxy-config", args.haproxy_config.as_deref())?;
     let config = read("--config", args.config.as_deref())?;
 
-    let access = Access {
-        password: std::env::var(ENV_PASSWORD)
-            .ok()
-            .filter(|text| !text.is_empty())
-            .map(Secret::from),
-    };
-    let surveyed = survey(&nodes, &access).await;
+    let surveyed = survey(&nodes).await;
     let mut notices = rules::all(&surveyed);
     notices.extend(proxy_config.as_deref().map(proxy::all).unwrap_or_default());
     notices.extend(config.as_deref().map(file::all).unwrap_or_default());
@@ -77,7 +75,7 @@ pub(super) async fn inspect(args: InspectArgs) -> Result<u8> {
                 ),
                 Err(_) => "does not answer".to_owned(),
             };
-            console::line(format_args!("{:<22} {said}", node.name));
+            console::line(format_args!("{:<22} {said}", node.name()));
         }
         for notice in &notices {
             show(notice);
@@ -119,6 +117,34 @@ fn read(flag: &str, file: Option<&Path>) -> Result<Option<String>, UsageProblem>
         })
     });
     read.transpose()
+}
+
+/// The nodes of an inventory.
+fn members(file: &Path) -> Result<Vec<Asked>, UsageProblem> {
+    let inventory = Inventory::read(file).map_err(|error| UsageProblem(error.to_string()))?;
+    let members = inventory.members.into_iter().map(|member| Asked {
+        name: member.name,
+        reach: member.reach,
+        declared: Some(Declared {
+            role: member.role,
+            follows: member.follows,
+        }),
+    });
+    Ok(members.collect())
+}
+
+/// The nodes that stand on the command line.
+fn addressed(nodes: &[String]) -> Result<Vec<Asked>, UsageProblem> {
+    let password = std::env::var(ENV_PASSWORD).ok();
+    let password = password.filter(|text| !text.is_empty());
+    let nodes = nodes.iter().map(|node| {
+        Ok(Asked {
+            name: node.clone(),
+            reach: Reach::plain(address(node)?, password.as_deref()),
+            declared: None,
+        })
+    });
+    nodes.collect()
 }
 
 fn address(node: &str) -> Result<SocketAddr, UsageProblem> {

@@ -127,7 +127,7 @@ impl Cluster {
         cluster.links = cluster.open_links(lab).await?;
         let mut plans = Vec::new();
         for node in &cluster.topology.nodes {
-            let program = Program::Keydb(node.keydb.clone().unwrap_or_else(|| lab.keydb().clone()));
+            let program = Program::Keydb(lab.keydb_of(node));
             plans.push(ServerPlan {
                 name: node.name.clone(),
                 program,
@@ -163,7 +163,7 @@ impl Cluster {
             .zip(configs)
             .zip(servers)
             .map(|((spec, config), server)| {
-                let keydb = spec.keydb.clone().unwrap_or_else(|| lab.keydb().clone());
+                let keydb = lab.keydb_of(&spec);
                 Node::new(spec, keydb, config, password.clone(), server)
             })
             .collect();

@@ -2,10 +2,12 @@
 //! add one: a function, and a line in `RULES`.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::survey::{Facts, Surveyed};
 use super::{Notice, Severity};
 use crate::settings::Expect;
+use crate::topology::Role;
 use crate::verdict::expectation::{Expectations, Kind};
 
 type Rule = fn(&[Surveyed]) -> Vec<Notice>;
@@ -14,6 +16,7 @@ const RULES: &[(&str, Rule)] = &[
     ("answers", answers),
     ("links-up", links_up),
     ("links-both-ways", links_both_ways),
+    ("as-declared", as_declared),
     ("writable", writable),
     ("takes-all-upstreams", takes_all_upstreams),
     ("serves-while-apart", serves_while_apart),
@@ -58,7 +61,7 @@ fn answers(nodes: &[Surveyed]) -> Vec<Notice> {
         let mend = "see whether it runs, listens there, and takes this password";
         Some(Notice::new(
             Severity::Risk,
-            &node.name,
+            node.name(),
             // What answers in another protocol is told on several lines.
             format!("it does not answer: {}", on_one_line(why)),
             mend,
@@ -79,7 +82,7 @@ fn links_up(nodes: &[Surveyed]) -> Vec<Notice> {
             notices.push(
                 Notice::new(
                     Severity::Warning,
-                    &node.name,
+                    node.name(),
                     "it loads its data set, and refuses everything but PING and INFO meanwhile",
                     "wait until it is done; see that the proxy's check does not pass it",
                 )
@@ -90,7 +93,7 @@ fn links_up(nodes: &[Surveyed]) -> Vec<Notice> {
             if !upstream.link_up {
                 notices.push(Notice::new(
                     Severity::Risk,
-                    &node.name,
+                    node.name(),
                     format!("its link to {}:{} is down", upstream.host, upstream.port),
                     "see its log and the network between the two",
                 ));
@@ -107,10 +110,62 @@ fn follows(facts: &Facts, other: &Surveyed, its: &Facts) -> bool {
         .get("tcp_port")
         .and_then(|port| port.parse::<u16>().ok());
     facts.info.replication().masters.iter().any(|upstream| {
-        let same_host = upstream.host == other.address.ip().to_string()
-            || other.name.starts_with(&format!("{}:", upstream.host));
-        same_host && (upstream.port == other.address.port() || Some(upstream.port) == port)
+        let reach = &other.asked.reach;
+        let is_there = |at: &IpAddr| upstream.host == at.to_string();
+        let same_host = upstream.host == reach.host || other.addresses.iter().any(is_there);
+        same_host && (upstream.port == reach.port || Some(upstream.port) == port)
     })
+}
+
+/// What an inventory says of a node, against what the node says of itself.
+fn as_declared(nodes: &[Surveyed]) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for (node, facts) in answering(nodes) {
+        let Some(declared) = &node.asked.declared else {
+            continue;
+        };
+        let mut notice = |says: String, mend: &str| {
+            notices.push(Notice::new(Severity::Risk, node.name(), says, mend));
+        };
+        let links = facts.info.replication().masters.len();
+        match (declared.role, facts.is_active()) {
+            (Role::Primary, false) if !declared.follows.is_empty() => notice(
+                "the inventory calls it one of several primaries, and `active-replica` is off: it \
+                 is a server of its own, or a read-only replica"
+                    .to_owned(),
+                "write `active-replica yes` into its file and start it again, or mend the inventory",
+            ),
+            (Role::Replica, true) => notice(
+                "the inventory calls it a replica, and it is an active one: what is written to it \
+                 goes to all"
+                    .to_owned(),
+                "write `active-replica no` into its file and start it again, or mend the inventory",
+            ),
+            (Role::Replica, false) if links == 0 => notice(
+                format!(
+                    "the inventory says that it follows {}, and it follows nobody",
+                    declared.follows.join(" and ")
+                ),
+                "`REPLICAOF` it there, and write that into its file",
+            ),
+            _ => {}
+        }
+        let named = declared.follows.iter();
+        let wanted = named.filter_map(|name| nodes.iter().find(|other| other.name() == name));
+        for other in wanted {
+            let Ok(its) = &other.facts else { continue };
+            if links > 0 && !follows(facts, other, its) {
+                notice(
+                    format!(
+                        "the inventory says that it follows {}, and it follows only others",
+                        other.name()
+                    ),
+                    "`REPLICAOF` it there, and write that into its file, or mend the inventory",
+                );
+            }
+        }
+    }
+    notices
 }
 
 fn links_both_ways(nodes: &[Surveyed]) -> Vec<Notice> {
@@ -118,18 +173,22 @@ fn links_both_ways(nodes: &[Surveyed]) -> Vec<Notice> {
     let mut notices = Vec::new();
     for (one, its) in &primaries {
         for (other, others) in &primaries {
-            if one.name != other.name && follows(its, other, others) && !follows(others, one, its) {
+            if one.name() != other.name()
+                && follows(its, other, others)
+                && !follows(others, one, its)
+            {
                 notices.push(Notice::new(
                     Severity::Risk,
-                    &other.name,
+                    other.name(),
                     format!(
                         "{} follows it, and it does not follow {}: what is written there does not \
                          come here",
-                        one.name, one.name
+                        one.name(),
+                        one.name()
                     ),
                     format!(
                         "`REPLICAOF` it to {}, and write that into its file",
-                        one.name
+                        one.name()
                     ),
                 ));
             }
@@ -139,7 +198,7 @@ fn links_both_ways(nodes: &[Surveyed]) -> Vec<Notice> {
                 "it is an active replica and follows nobody: what others write does not come here";
             let mend = "in its file put `active-replica yes` (and `multi-master yes`) above every \
                         `replicaof`";
-            notices.push(Notice::new(Severity::Risk, &one.name, says, mend).known("I7"));
+            notices.push(Notice::new(Severity::Risk, one.name(), says, mend).known("I7"));
         }
     }
     notices
@@ -151,7 +210,7 @@ fn writable(nodes: &[Surveyed]) -> Vec<Notice> {
         .map(|(node, _)| {
             let says = "it replicates actively, and `replica-read-only` is yes: it refuses writes";
             let mend = "put `replica-read-only no` below `active-replica yes`";
-            Notice::new(Severity::Risk, &node.name, says, mend).known("I9")
+            Notice::new(Severity::Risk, node.name(), says, mend).known("I9")
         })
         .collect()
 }
@@ -167,7 +226,7 @@ fn takes_all_upstreams(nodes: &[Surveyed]) -> Vec<Notice> {
             let says = format!("it follows {has} of the {wanted} other primaries");
             let mend = "put `multi-master yes` above `active-replica yes` and every `replicaof`, \
                         unless the ring is meant";
-            Notice::new(Severity::Warning, &node.name, says, mend).known("I7")
+            Notice::new(Severity::Warning, node.name(), says, mend).known("I7")
         })
     });
     short.collect()
@@ -194,7 +253,7 @@ fn serves_while_apart(nodes: &[Surveyed]) -> Vec<Notice> {
             };
             let mend =
                 "set `replica-serve-stale-data yes`, or a `replica-quorum` that one link meets";
-            Notice::new(severity, &node.name, says, mend).known("L8")
+            Notice::new(severity, node.name(), says, mend).known("L8")
         })
         .collect()
 }
@@ -209,7 +268,7 @@ fn backlog(nodes: &[Surveyed]) -> Vec<Notice> {
                 size >> 10
             );
             let mend = "set `repl-backlog-size` to what is written in the longest break to bridge";
-            Notice::new(Severity::Warning, &node.name, says, mend).known("F5")
+            Notice::new(Severity::Warning, node.name(), says, mend).known("F5")
         })
     });
     small.collect()
@@ -221,7 +280,7 @@ fn append_only(nodes: &[Surveyed]) -> Vec<Notice> {
         let says = "an append-only file on an active primary: what came from its peers is refused \
                     when the file is loaded, and old values may beat newer ones after a restart";
         let mend = "use RDB save points on active primaries, and AOF on plain replicas if anywhere";
-        Notice::new(Severity::Risk, &node.name, says, mend).known("F4")
+        Notice::new(Severity::Risk, node.name(), says, mend).known("F4")
     })
     .collect()
 }
@@ -259,14 +318,14 @@ fn memory(nodes: &[Surveyed]) -> Vec<Notice> {
         Some(match policy {
             "noeviction" => Notice::new(
                 severity,
-                &node.name,
+                node.name(),
                 "at its `maxmemory` it refuses what its peers wrote, and lacks it for ever",
                 "watch `used_memory`, and keep it well below `maxmemory` on every primary",
             )
             .known("D20"),
             policy => Notice::new(
                 severity,
-                &node.name,
+                node.name(),
                 format!("it evicts ({policy}), and what it evicts stays on its peers and replicas"),
                 "use the same `maxmemory` everywhere, and take it for a cache whose nodes differ",
             )
@@ -284,7 +343,7 @@ fn replicas_to_write(nodes: &[Surveyed]) -> Vec<Notice> {
     set.map(|(node, _)| {
         let says = "`min-replicas-to-write` counts for nothing on a primary that follows another";
         let mend = "let the application WAIT for what must be on two nodes";
-        Notice::new(Severity::Warning, &node.name, says, mend).known("H25")
+        Notice::new(Severity::Warning, node.name(), says, mend).known("H25")
     })
     .collect()
 }
@@ -299,7 +358,7 @@ fn forwards(nodes: &[Surveyed]) -> Vec<Notice> {
             let says =
                 "with `multi-master-no-forward yes` its plain replicas lack what its peers write";
             let mend = "set it to no where plain replicas follow";
-            Notice::new(Severity::Risk, &node.name, says, mend).known("D13")
+            Notice::new(Severity::Risk, node.name(), says, mend).known("D13")
         })
         .collect()
 }
@@ -319,7 +378,7 @@ fn replica_buffers(nodes: &[Surveyed]) -> Vec<Notice> {
                 hard >> 10
             );
             let mend = "raise `client-output-buffer-limit replica` to some hundred megabytes";
-            Notice::new(Severity::Warning, &node.name, says, mend).known("L2")
+            Notice::new(Severity::Warning, node.name(), says, mend).known("L2")
         })
     });
     tight.collect()
@@ -335,14 +394,14 @@ fn replicas_read_only(nodes: &[Surveyed]) -> Vec<Notice> {
         let says =
             "a plain replica takes writes: they go nowhere else, and the next resync drops them";
         let mend = "set `replica-read-only yes`, or make it an active primary";
-        Notice::new(Severity::Risk, &node.name, says, mend)
+        Notice::new(Severity::Risk, node.name(), says, mend)
     })
     .collect()
 }
 
 fn clocks(nodes: &[Surveyed]) -> Vec<Notice> {
     let clocks: Vec<(&str, (f64, f64))> = answering(nodes)
-        .filter_map(|(node, facts)| Some((&*node.name, facts.clock?)))
+        .filter_map(|(node, facts)| Some((node.name(), facts.clock?)))
         .collect();
     let by = |one: &&(&str, (f64, f64)), other: &&(&str, (f64, f64))| one.1.0.total_cmp(&other.1.0);
     let (Some(least), Some(most)) = (clocks.iter().min_by(by), clocks.iter().max_by(by)) else {

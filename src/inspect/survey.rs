@@ -1,28 +1,58 @@
 //! What the nodes of a cluster say. Asked with `INFO`, `CONFIG GET` and `TIME`, which write nothing.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::join_all;
 use redis::{Value, cmd};
+use tokio::net::lookup_host;
 
 use crate::cluster::info::Info;
+use crate::cluster::reach::Reach;
 use crate::cluster::{Client, ClientError, Timeouts};
-use crate::secret::{self, Secret};
+use crate::secret;
+use crate::topology::Role;
 
 /// The commands that a survey sends, first words: none of them writes.
 pub const COMMANDS: &[&str] = &["INFO", "CONFIG GET", "TIME"];
 
+/// A node that is to be asked.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What it is called in notices: a name, or `HOST:PORT`.
+    pub name: String,
+    /// Where it is, and as whom it is asked.
+    pub reach: Reach,
+    /// What it is meant to be, where an inventory says so.
+    pub declared: Option<Declared>,
+}
+
+/// What a node is meant to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Primary or replica.
+    pub role: Role,
+    /// Whom it is to follow, by name; `proxy` among them.
+    pub follows: Vec<String>,
+}
+
 /// One node.
 #[derive(Debug, Clone)]
 pub struct Surveyed {
-    /// As it was given: `HOST:PORT`.
-    pub name: String,
-    /// Where that is.
-    pub address: SocketAddr,
+    /// As it was asked.
+    pub asked: Asked,
+    /// Where its host is found.
+    pub addresses: Vec<IpAddr>,
     /// What it says, or why it says nothing.
     pub facts: Result<Facts, String>,
+}
+
+impl Surveyed {
+    /// What it is called in notices.
+    pub fn name(&self) -> &str {
+        &self.asked.name
+    }
 }
 
 /// What a node says.
@@ -59,30 +89,23 @@ impl Facts {
     }
 }
 
-/// Where to ask, and as whom.
-#[derive(Debug, Clone, Default)]
-pub struct Access {
-    /// The password of the default user, never shown.
-    pub password: Option<Secret>,
-}
-
 /// Asks every node.
-pub async fn survey(nodes: &[(String, SocketAddr)], access: &Access) -> Vec<Surveyed> {
-    join_all(nodes.iter().map(|(name, address)| async {
+pub async fn survey(nodes: &[Asked]) -> Vec<Surveyed> {
+    join_all(nodes.iter().map(|asked| async {
+        let reach = &asked.reach;
+        // A host without an address does not answer either: there the reason is told.
+        let found = lookup_host((&*reach.host, reach.port)).await;
         Surveyed {
-            name: name.clone(),
-            address: *address,
-            facts: facts(*address, access)
-                .await
-                .map_err(|error| error.to_string()),
+            asked: asked.clone(),
+            addresses: found.map_or_else(|_| Vec::new(), |all| all.map(|at| at.ip()).collect()),
+            facts: facts(reach).await.map_err(|error| error.to_string()),
         }
     }))
     .await
 }
 
-async fn facts(address: SocketAddr, access: &Access) -> Result<Facts, ClientError> {
-    let password = access.password.as_deref();
-    let mut client = Client::connect(address, password, Timeouts::GLANCE).await?;
+async fn facts(reach: &Reach) -> Result<Facts, ClientError> {
+    let mut client = Client::to(reach, Timeouts::GLANCE).await?;
     let info: String = client.query(cmd("INFO").arg("all")).await?;
     // Where CONFIG is renamed or not allowed the rest is still worth something.
     let everything = cmd("CONFIG").arg("GET").arg("*").to_owned();

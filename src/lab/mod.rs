@@ -16,8 +16,9 @@ use crate::console;
 use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::spec::{HaproxySpec, KeydbSpec};
-use crate::testbed::process::ProcessTestbed;
+use crate::testbed::process::{ProcessTestbed, find_keydb};
 use crate::testbed::{EnvironmentError, Pace, Testbed};
+use crate::topology::NodeSpec;
 
 /// A testbed with a KeyDB and an HAProxy that were seen to run there.
 #[derive(Debug, Clone)]
@@ -74,6 +75,23 @@ impl Lab {
     /// The KeyDB of every node that does not name its own.
     pub fn keydb(&self) -> &KeydbSpec {
         &self.keydb
+    }
+
+    /// The KeyDB of a node that names its own: a release beside a file of this machine is a file of this
+    /// machine as well (its folder of releases), in containers too; beside an image it is an image.
+    pub fn keydb_beside(&self, own: &KeydbSpec) -> KeydbSpec {
+        match (&self.keydb, own) {
+            (KeydbSpec::Path(_), KeydbSpec::Version(_)) => {
+                find_keydb(own).map_or_else(|_| own.clone(), KeydbSpec::Path)
+            }
+            _ => own.clone(),
+        }
+    }
+
+    /// The KeyDB that a node runs: its own, or the run's.
+    pub(crate) fn keydb_of(&self, node: &NodeSpec) -> KeydbSpec {
+        let own = node.keydb.as_ref();
+        own.map_or_else(|| self.keydb.clone(), |own| self.keydb_beside(own))
     }
 
     /// The HAProxy of every proxy.

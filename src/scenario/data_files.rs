@@ -103,5 +103,5 @@ async fn run(trial: &Trial) -> Result<()> {
 async fn identity(node: &Node) -> Result<String> {
     let info = node.info().await?;
     let version = info.version().unwrap_or("an unknown version");
-    Ok(format!("{} is {version}", node.keydb()))
+    Ok(format!("{} is {version}", node.name()))
 }

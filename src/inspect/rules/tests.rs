@@ -1,13 +1,19 @@
 use super::*;
 use crate::cluster::info::Info;
+use crate::cluster::reach::Reach;
+use crate::inspect::survey::{Asked, Declared};
 use rstest::rstest;
 
 /// A node at 10.0.0.N:6379 that says this: INFO lines, and options.
 fn node(number: u8, info: &str, options: &[(&str, &str)]) -> Surveyed {
     let options = options.iter();
     Surveyed {
-        name: format!("10.0.0.{number}:6379"),
-        address: ([10, 0, 0, number], 6379).into(),
+        asked: Asked {
+            name: format!("10.0.0.{number}:6379"),
+            reach: Reach::plain(([10, 0, 0, number], 6379).into(), None),
+            declared: None,
+        },
+        addresses: vec![[10, 0, 0, number].into()],
         facts: Ok(Facts {
             info: Info::parse(info),
             config: options
@@ -156,5 +162,74 @@ fn every_id_that_a_rule_names_is_explained() {
     for id in text.split(".known(\"").skip(1) {
         let id = id.split('"').next().unwrap();
         assert!(known.iter().any(|it| it.id == id), "{id}");
+    }
+}
+
+/// The node, as an inventory declares it.
+fn declared(node: Surveyed, role: Role, follows: &[&str]) -> Surveyed {
+    let follows = follows.iter().map(|name| (*name).to_owned()).collect();
+    let asked = Asked {
+        declared: Some(Declared { role, follows }),
+        ..node.asked
+    };
+    Surveyed { asked, ..node }
+}
+
+const ONE: &str = "10.0.0.1:6379";
+const TWO: &str = "10.0.0.2:6379";
+
+#[test]
+fn a_cluster_that_is_as_its_inventory_says_is_nothing_to_worry_about() {
+    let replica = node(
+        3,
+        "redis_version:6.3.4\r\nrole:slave\r\nmaster_host:10.0.0.9\r\nmaster_port:6379\r\nmaster_link_status:up\r\n",
+        SOUND,
+    );
+    let replica = declared(node_without_active(replica), Role::Replica, &["proxy"]);
+    let nodes = [
+        declared(primary(1, &[2], &[]), Role::Primary, &[TWO]),
+        declared(primary(2, &[1], &[]), Role::Primary, &[ONE]),
+        replica,
+    ];
+    assert_eq!(as_declared(&nodes), []);
+}
+
+/// The same, but it does not replicate actively.
+fn node_without_active(mut node: Surveyed) -> Surveyed {
+    if let Ok(facts) = &mut node.facts {
+        facts.config.insert("active-replica".into(), "no".into());
+    }
+    node
+}
+
+#[test]
+fn what_is_not_as_its_inventory_says_is_a_risk() {
+    let passive = |upstreams: &[u8]| {
+        let text = following(upstreams).replace("active-replica", "slave");
+        node_without_active(node(1, &text, SOUND))
+    };
+    let other = || primary(2, &[1], &[]);
+    for (wrong, says) in [
+        (
+            declared(passive(&[2]), Role::Primary, &[TWO]),
+            "`active-replica` is off",
+        ),
+        (
+            declared(primary(1, &[2], &[]), Role::Replica, &[TWO]),
+            "it is an active one",
+        ),
+        (
+            declared(passive(&[]), Role::Replica, &["proxy"]),
+            "it follows nobody",
+        ),
+        (
+            declared(primary(1, &[3], &[]), Role::Primary, &[TWO]),
+            "it follows only others",
+        ),
+    ] {
+        let noticed = as_declared(&[wrong, other()]);
+        let told: Vec<&str> = noticed.iter().map(|it| &*it.says).collect();
+        assert!(matches!(told[..], [one] if one.contains(says)), "{told:?}");
+        assert_eq!(noticed[0].severity, Severity::Risk);
     }
 }

@@ -73,17 +73,9 @@ async fn run(trial: &Trial) -> Result<()> {
     let mut follow = cmd("REPLICAOF");
     follow.arg(&host).arg(port);
     client.query::<redis::Value>(&follow).await?;
-    let what = format!("{MERGES} loads the data of {GIVES}");
-    eventually(cluster, &what, DEADLINE, || async {
-        match loading(merges).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err("it does not load".to_owned()),
-            Err(error) => Err(error),
-        }
-    })
-    .await?;
+    let seen = seen_loading(cluster).await?;
     write(writes, "meanwhile", MEANWHILE).await?;
-    let still = heard_while_loading(cluster).await?;
+    let still = seen && heard_while_loading(cluster).await?;
     // A node that loads takes no CONFIG SET.
     let what = "every link is up and nothing loads";
     eventually(cluster, what, DEADLINE, || ready::links(cluster)).await?;
@@ -93,7 +85,7 @@ async fn run(trial: &Trial) -> Result<()> {
         trial.inconclusive(
             "arrives",
             promise,
-            "the merge was over before it was written",
+            "the merge was over before it was seen, or before all was written",
         );
         return Ok(());
     }
@@ -145,9 +137,24 @@ async fn heard_while_loading(cluster: &Cluster) -> Result<bool> {
     Ok(still.await?)
 }
 
-async fn loading(node: &Node) -> Result<bool, String> {
-    let info = node.glance().await.map_err(|error| error.to_string())?;
-    Ok(info.loading() == Some(true))
+/// Waits until the one that merges loads; not so if it is done before that was seen.
+async fn seen_loading(cluster: &Cluster) -> Result<bool> {
+    let merges = cluster.node(MERGES)?;
+    let gives = cluster.known_at(MERGES, GIVES);
+    let (host, port) = (gives.ip().to_string(), gives.port());
+    let what = format!("{MERGES} loads the data of {GIVES}");
+    let seen = eventually(cluster, &what, DEADLINE, || async {
+        let info = merges.glance().await.map_err(|error| error.to_string())?;
+        let links = info.replication().masters;
+        let link = links.iter().find(|it| it.host == host && it.port == port);
+        let done = link.is_some_and(|link| link.link_up && !link.sync_in_progress);
+        match (info.loading(), done) {
+            (Some(true), _) => Ok(true),
+            (_, true) => Ok(false),
+            _ => Err("it does not load".to_owned()),
+        }
+    });
+    Ok(seen.await?)
 }
 
 /// How many of the keys that were written meanwhile each node lacks, of those that lack any.

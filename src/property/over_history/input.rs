@@ -1,10 +1,11 @@
 //! What a judge is given.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use super::exposure::Exposure;
+use super::exposure::{Exposure, followers};
 use super::index::Index;
-use crate::history::{Crossing, Finals, History, Moment};
+use crate::history::{Crossing, Finals, History, Moment, Name, Operation};
 use crate::property::survival::LAG_WINDOW;
 
 /// How much earlier a write must have completed than another was invoked to be older than it. KeyDB
@@ -82,6 +83,8 @@ pub struct Case<'a> {
     pub input: Input<'a>,
     /// The same by key, and by value.
     pub index: Index<'a>,
+    /// The plain replicas.
+    followers: HashSet<Name>,
 }
 
 impl<'a> Case<'a> {
@@ -90,6 +93,15 @@ impl<'a> Case<'a> {
         Self {
             input,
             index: Index::new(&input),
+            followers: followers(input.history),
         }
+    }
+
+    /// Whether a plain replica was read while a fault was not healed yet. It may have come to follow
+    /// another primary, which had not heard by then of what the first one had told it: nobody promises
+    /// that two primaries have heard of the same at any moment.
+    pub(super) fn may_have_moved(&self, read: &Operation) -> bool {
+        let during = |it: &Exposure| it.from <= read.completed && read.invoked <= it.healed;
+        self.followers.contains(&read.node) && self.input.exposures.iter().any(during)
     }
 }

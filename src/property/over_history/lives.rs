@@ -84,7 +84,8 @@ pub(super) fn judge(case: &Case<'_>, slot: usize, breaches: &mut Breaches) -> us
                 if !sure || !arrived(index, last.number, number, &shown) {
                     continue;
                 }
-                if restarted(case, read.node, last.invoked, read.completed.0) {
+                let ended = restarted(case, read.node, last.invoked, read.completed.0);
+                if ended || case.may_have_moved(read) {
                     continue;
                 }
                 count += 1;

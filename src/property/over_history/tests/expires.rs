@@ -204,6 +204,26 @@ fn a_life_may_end_with_its_node() {
 }
 
 #[test]
+fn a_replica_that_moves_may_not_have_it_yet() {
+    let ops = |at: &str| {
+        format!("p1 1-2 x SETPX 2000 v1.1; r1 10-11 x GET -> v1.1; r1 {at} x GET -> nil")
+    };
+    let judged = |at: &str, role: &str| {
+        let events = format!("5 state r1 role {role}");
+        judged_with(
+            "expires",
+            &ops(at),
+            &events,
+            "p1 told 100-200 rdb",
+            "p1:; r1:",
+        )
+    };
+    assert_says(&judged("150-151", "slave"), Holds, "");
+    assert_says(&judged("300-301", "slave"), Broken, "");
+    assert_says(&judged("150-151", "active-replica"), Broken, "");
+}
+
+#[test]
 fn a_reading_that_takes_long_is_no_difference() {
     let operations = "p1 1-2 x SETPX 60000 v1.1; p1 9000-9001 y GET -> nil";
     let (history, finals) = (

@@ -12,6 +12,7 @@ pub mod results;
 pub mod tables;
 pub mod terminal;
 pub mod upgrade;
+pub mod upgrade_table;
 
 #[cfg(test)]
 mod samples;

@@ -1,4 +1,4 @@
-//! Tables for a document, made from the runs that are kept as evidence: where it has
+//! Tables for a document, made from the runs and upgrade checks that are kept as evidence: where it has
 //! `<!-- table NAME -->` and `<!-- end -->` on lines of their own, what is between is made again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,13 +7,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use super::health_matrix;
 use super::results::Results;
+use super::{health_matrix, upgrade_table};
 use crate::defect::{self, Ending};
 use crate::explanation;
 use crate::record::{Record, Tally};
 use crate::scenario;
 use crate::spec::DEFAULT_KEYDB;
+use crate::upgrade::Answer;
 use crate::verdict::expectation::{Deviation, Expectations, Frequency};
 use crate::verdict::{Verdict, trial_id};
 
@@ -24,7 +25,12 @@ const END: &str = "<!-- end -->";
 ///
 /// # Errors
 /// A mark names no table, or has no end; the harness's own tables do not parse.
-pub fn fill(document: &str, record: &Record, runs: &[(PathBuf, Results)]) -> Result<String> {
+pub fn fill(
+    document: &str,
+    record: &Record,
+    runs: &[(PathBuf, Results)],
+    upgrades: &[(PathBuf, Answer)],
+) -> Result<String> {
     let mut filled = String::new();
     let mut lines = document.lines();
     while let Some(line) = lines.next() {
@@ -37,6 +43,7 @@ pub fn fill(document: &str, record: &Record, runs: &[(PathBuf, Results)]) -> Res
         let table = match name {
             "runs" => of_runs(runs),
             "health-checks" => health_matrix::table(runs, DEFAULT_KEYDB),
+            "upgrades" => upgrade_table::table(upgrades),
             "catalogue" => catalogue(record)?,
             "defects" => defects(record)?,
             "track-record" => track_record(record)?,
@@ -265,15 +272,19 @@ mod tests {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let runs = crate::record::runs(&root.join("fixtures/runs")).unwrap();
         let document = std::fs::read_to_string(root.join("README.md")).unwrap();
-        let filled = fill(&document, &Record::shipped().unwrap(), &runs).unwrap();
+        let upgrades = upgrade_table::answers(&root.join("fixtures/upgrades")).unwrap();
+        let record = Record::shipped().unwrap();
+        let filled = fill(&document, &record, &runs, &upgrades).unwrap();
         assert!(filled == document, "README.md: run `keydb-harness tables`");
         assert!(document.contains(BEGIN));
     }
 
     #[test]
     fn a_mark_without_a_table_or_an_end_is_an_error() {
-        let error =
-            |document: &str| format!("{:#}", fill(document, &Record::default(), &[]).unwrap_err());
+        let error = |document: &str| {
+            let filled = fill(document, &Record::default(), &[], &[]);
+            format!("{:#}", filled.unwrap_err())
+        };
         assert!(error("<!-- table no-such -->\n<!-- end -->\n").contains("no-such"));
         assert!(error("<!-- table runs -->\n").contains("no '<!-- end -->'"));
     }

@@ -353,19 +353,13 @@ mod tests {
     /// this version come to the same of it.
     fn kept(folder: &str) -> Vec<Answer> {
         let upgrades = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/upgrades");
-        let mut answers = Vec::new();
-        for entry in std::fs::read_dir(std::path::Path::new(upgrades).join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_none_or(|it| it != "json") {
-                continue;
-            }
-            let text = std::fs::read_to_string(&path).unwrap();
-            let answer: Answer = serde_json::from_str(&text).unwrap();
+        let folder = std::path::Path::new(upgrades).join(folder);
+        let answers = crate::report::upgrade_table::answers(&folder).unwrap();
+        for (path, answer) in &answers {
             assert!(answer.from.is_real() && answer.to.is_real(), "{path:?}");
-            assert_eq!(rule(&answer).0, answer.ruling, "{path:?}");
-            answers.push(answer);
+            assert_eq!(rule(answer).0, answer.ruling, "{path:?}");
         }
-        answers
+        answers.into_iter().map(|(_, answer)| answer).collect()
     }
 
     #[test]

@@ -1,0 +1,154 @@
+//! The answers of upgrade checks that are kept as evidence, as a table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::input;
+use crate::upgrade::compare::Difference;
+use crate::upgrade::ruling::Ruling;
+use crate::upgrade::side_by_side::Direction;
+use crate::upgrade::{Answer, Part};
+
+/// Every `upgrade.json` in a folder, without those in the folders in it, with its name, in the order of
+/// their names.
+///
+/// # Errors
+/// One cannot be read: the text names it.
+pub fn answers(folder: &Path) -> Result<Vec<(PathBuf, Answer)>> {
+    let mut found = Vec::new();
+    let cannot = || format!("cannot read {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(cannot)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|it| it != "json") {
+            continue;
+        }
+        let name = || format!("{}: not an upgrade.json", path.display());
+        let text = input::file(&path, input::RESULTS).with_context(name)?;
+        let answer = serde_json::from_str(&text).with_context(name)?;
+        found.push((path.strip_prefix(folder)?.to_owned(), answer));
+    }
+    found.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(found)
+}
+
+/// A step from one release to another on each line, whatever the answers in which it was looked at.
+pub(super) fn table(answers: &[(PathBuf, Answer)]) -> String {
+    let mut table = String::from(
+        "| from, to | ruling | checks worse / better / undecided, of those made on both | \
+         known as | rolling | measured | answers |\n|---|---|---|---|---|---|---|\n",
+    );
+    let mut steps: BTreeMap<(&str, &str), Vec<&(PathBuf, Answer)>> = BTreeMap::new();
+    for kept in answers {
+        let (from, to) = (kept.1.from.release(), kept.1.to.release());
+        steps.entry((from, to)).or_default().push(kept);
+    }
+    for ((from, to), kept) in steps {
+        let all = || kept.iter().map(|(_, answer)| answer);
+        // What weighs most comes first.
+        let ruling = all().map(|answer| answer.ruling).min();
+        let files: Vec<String> = kept
+            .iter()
+            .map(|(file, _)| {
+                let (file, name) = (file.display(), file.with_extension(""));
+                format!("[`{}`](fixtures/upgrades/{file})", name.display())
+            })
+            .collect();
+        let _ = writeln!(
+            table,
+            "| {from} to {to} | {} | {} | {} | {} | {} | {} |",
+            ruling.map_or_else(String::new, |ruling| ruling.to_string()),
+            joined(all().filter_map(side_by_side)),
+            ids(all()),
+            joined(all().filter_map(rolling)),
+            joined(all().filter_map(measured)),
+            files.join(" "),
+        );
+    }
+    table
+}
+
+/// What was seen, or that nobody looked.
+fn joined(seen: impl Iterator<Item = String>) -> String {
+    match seen.collect::<Vec<_>>() {
+        none if none.is_empty() => "not looked at".to_owned(),
+        seen => seen.join("; "),
+    }
+}
+
+fn side_by_side(answer: &Answer) -> Option<String> {
+    let compared = answer.side_by_side.as_ref()?;
+    let count = |direction| {
+        let changes = compared.changes.iter();
+        changes.filter(|it| it.direction == direction).count()
+    };
+    Some(format!(
+        "{} / {} / {} of {}",
+        count(Direction::Worse),
+        count(Direction::Better),
+        count(Direction::Undecided),
+        compared.checks
+    ))
+}
+
+/// The known defects that make the step unsafe, or that change something where nothing does.
+fn ids<'a>(answers: impl Iterator<Item = &'a Answer> + Clone) -> String {
+    let reasons = answers.flat_map(|answer| &answer.reasons);
+    let of = |ruling| {
+        let these = reasons.clone().filter(move |it| it.ruling == ruling);
+        let ids: BTreeSet<&str> = these.filter_map(|it| it.id.as_deref()).collect();
+        ids.into_iter().collect::<Vec<_>>().join(" ")
+    };
+    match of(Ruling::Unsafe) {
+        none if none.is_empty() => of(Ruling::SafeWithChanges),
+        ids => ids,
+    }
+}
+
+fn rolling(answer: &Answer) -> Option<String> {
+    if answer.skipped.contains(&Part::Rolling) || answer.rolled.is_empty() {
+        return None;
+    }
+    let certain: BTreeSet<&str> = answer
+        .rolled
+        .iter()
+        .flat_map(|it| it.certain().map(|finding| &*finding.check))
+        .collect();
+    let silent = answer.rolled.iter().filter(|it| it.nothing.is_some());
+    let mut said = match certain.is_empty() {
+        true => "nothing that a restart does not break".to_owned(),
+        false => certain.into_iter().collect::<Vec<_>>().join(", "),
+    };
+    match silent.count() {
+        0 => {}
+        some => {
+            let _ = write!(
+                said,
+                " ({some} of {} ways say nothing)",
+                answer.rolled.len()
+            );
+        }
+    }
+    Some(said)
+}
+
+/// What came out differently, each as the new release's part of the old one's.
+fn measured(answer: &Answer) -> Option<String> {
+    if answer.measured.is_empty() {
+        return None;
+    }
+    let differs = answer.measured.iter().filter(|it| {
+        let difference = it.comparison.difference;
+        matches!(difference, Difference::Greater | Difference::Smaller)
+    });
+    let told: Vec<String> = differs
+        .map(|it| format!("{} {:.2} times", it.name, it.comparison.ratio))
+        .collect();
+    Some(match told.is_empty() {
+        true => "no difference".to_owned(),
+        false => told.join(", "),
+    })
+}

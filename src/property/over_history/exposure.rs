@@ -162,12 +162,13 @@ pub(super) fn followers(history: &History) -> HashSet<Name> {
         .collect()
 }
 
-/// What the first word of a fault's name says of the nodes that it strikes. A word that is not here
-/// strikes something else than a node's life.
+/// What the verb in a fault's name, its first word or its second, says of the nodes that it strikes. What
+/// has none of these strikes something else than a node's life.
 const WORDS: &[(&str, Strike)] = &[
     ("pause", Strike::Pause),
     ("stop", Strike::Told),
     ("restart", Strike::Told),
+    ("becomes", Strike::Told),
     ("terminate", Strike::Told),
     ("slow", Strike::Told),
     ("kill", Strike::Killed),
@@ -192,8 +193,8 @@ pub fn exposures(history: &History, returns: impl Fn(&str, &str) -> Returns) -> 
             continue;
         };
         let name = names.text(*fault);
-        let word = name.split_whitespace().next().unwrap_or("");
-        let known = WORDS.iter().find(|(known, _)| *known == word);
+        let mut words = name.split_whitespace().take(2);
+        let known = words.find_map(|word| WORDS.iter().find(|(known, _)| *known == word));
         let strike = known.map_or(Strike::Elsewhere, |(_, strike)| *strike);
         let repeats = name.starts_with("crash");
         let last = history.events[position..].iter().find(|later| {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::history::{Event, Names, Phase, Subject};
 use Verdict::{Broken, Holds, Inconclusive};
 use rstest::rstest;
 use std::time::Duration;
@@ -218,6 +219,35 @@ fn reads_tell_when_writes_were_seen() {
             "visible-elsewhere-max 17 ms",
         ]
     );
+}
+
+/// A node that goes over to another release is told to end as any.
+#[test]
+fn a_node_that_becomes_another_is_told_to_end() {
+    let mut names = Names::default();
+    let fault = names.number("p1 becomes version:6.3.4");
+    let nodes = Box::new([names.number("p1")]);
+    let seen = names.number("");
+    let event = |at: u64, phase| Event {
+        at: Moment(at * 1_000_000),
+        subject: Subject::Fault {
+            fault,
+            nodes: nodes.clone(),
+            phase,
+            seen,
+        },
+    };
+    let history = History {
+        events: vec![
+            event(100, Phase::Injected),
+            event(150, Phase::Bites),
+            event(900, Phase::Healed),
+        ],
+        names,
+        ..History::default()
+    };
+    let found = exposures(&history, |_, _| Returns::Rdb);
+    assert_eq!(found, exposed("p1 told 100-150-900 rdb"));
 }
 
 #[test]

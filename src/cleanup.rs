@@ -36,6 +36,7 @@ pub(crate) trait Undo: Send + Sync + std::fmt::Debug {
 static PENDING: Mutex<Vec<Weak<dyn Undo>>> = Mutex::new(Vec::new());
 
 /// Remembers what is to be undone, should a signal end this process before it is dropped.
+#[cfg(feature = "attached")]
 pub(crate) fn undo_at_the_end(undo: &Arc<dyn Undo>) {
     let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
     pending.retain(|undo| undo.strong_count() > 0);

@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::input;
 use crate::upgrade::compare::Difference;
+use crate::upgrade::rolling::Controls;
 use crate::upgrade::ruling::Ruling;
 use crate::upgrade::side_by_side::Direction;
 use crate::upgrade::{Answer, Part};
@@ -131,6 +132,12 @@ fn rolling(answer: &Answer) -> Option<String> {
                 answer.rolled.len()
             );
         }
+    }
+    let news = answer.controls.iter().flat_map(Controls::news);
+    let news: BTreeSet<&str> = news.map(|(_, check)| check).collect();
+    if !news.is_empty() {
+        let news = news.into_iter().collect::<Vec<_>>().join(", ");
+        let _ = write!(said, "; any restart of the new one breaks {news}");
     }
     Some(said)
 }

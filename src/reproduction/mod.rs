@@ -134,6 +134,10 @@ pub const NOT_SHOWN: &[(&str, &str)] = &[
         "a race of writes with resyncs that `check commands-cross/promotions` meets now and then",
     ),
     (
+        "H46",
+        "a signal at the right moment, not a command: `check background-saves/first-file` sends it",
+    ),
+    (
         "H45",
         "needs a link that holds back for seconds: `check commands-cross/late-ttl`",
     ),

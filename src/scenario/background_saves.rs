@@ -1,5 +1,7 @@
 //! Saves and rewrites in the background, again and again, while clients write and keys and members
-//! expire.
+//! expire; and a server that is told to end during one.
+
+mod first_file;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -24,7 +26,7 @@ pub(super) const SCENARIO: Scenario = Scenario {
     promise: "each background save ends well, leaves nothing open behind, and disturbs nobody",
     source: "KeyDB docs mvcc.md, persistence.md; upstream #675, #763 (never ends), #453, #584 (descriptors), #419, #428, #864, #567 (crashes)",
     seconds: 7,
-    variants: &["idle", "rdb", "aof"],
+    variants: &["idle", "rdb", "aof", first_file::VARIANT],
     long: &[],
     damage: &[],
     // Of the members: the model has no TTLs for them, and saves in an instant.
@@ -76,6 +78,7 @@ const AOF: Kind = Kind {
 async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
     let kind = match trial.variant() {
+        first_file::VARIANT => return first_file::run(trial).await,
         "aof" => &AOF,
         _ => &RDB,
     };

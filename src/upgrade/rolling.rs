@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::side_by_side::is_silent;
 use crate::check::{Event, Planned, run_in_labs};
 use crate::fault::Named;
 use crate::lab::Lab;
@@ -26,6 +27,9 @@ pub const REPLAYS: u32 = 5;
 pub const CERTAIN: usize = 3;
 /// How often the rolling restart is made on each release.
 pub const CONTROLS: u32 = 2;
+
+/// What is judged once all is healed: where it was not, a server ended before.
+const AT_THE_END: &str = "agreement";
 
 /// In which order nodes are upgraded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +94,8 @@ impl Rolled {
     }
 }
 
-/// What a rolling restart without another release breaks, by release and persistence.
+/// What a rolling restart without another release breaks, by release and persistence. A check that was
+/// made and held has a 0; one that a run did not come to, as a server crashed before, is not there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Controls {
     /// On the old release: by persistence, the checks, and in how many of [`CONTROLS`] runs.
@@ -100,7 +105,8 @@ pub struct Controls {
 }
 
 impl Controls {
-    /// What every restart on the new release breaks, and none on the old one: persistence and check.
+    /// What every restart on the new release breaks, and was seen to hold on the old one: persistence and
+    /// check. Some checks are found only where they break, and answers of before had no 0 at all.
     pub fn news(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.to.iter().flat_map(|(persistence, checks)| {
             checks
@@ -108,8 +114,15 @@ impl Controls {
                 .map(move |(check, broken)| (persistence, check, *broken))
         });
         all.filter(|(persistence, check, broken)| {
-            let before = self.from.get(*persistence);
-            *broken == CONTROLS && before.is_some_and(|it| !it.contains_key(*check))
+            let Some(before) = self.from.get(*persistence) else {
+                return false;
+            };
+            let told = before.values().any(|broken| *broken == 0);
+            let held = match before.get(*check) {
+                Some(broken) => *broken == 0,
+                None => !told || is_silent(check) && before.contains_key(AT_THE_END),
+            };
+            *broken == CONTROLS && held
         })
         .map(|(persistence, check, _)| (persistence.as_str(), check.as_str()))
     }
@@ -184,7 +197,9 @@ pub async fn roll(
         let usual: BTreeSet<&String> = sides
             .iter()
             .filter_map(|side| side.get(*persistence))
-            .flat_map(BTreeMap::keys)
+            .flatten()
+            .filter(|(_, broken)| **broken > 0)
+            .map(|(check, _)| check)
             .collect();
         let broken = outcome.findings.iter();
         let broken = broken.filter(|finding| finding.verdict == Verdict::Broken);
@@ -261,8 +276,9 @@ async fn controls(
         let sides = [&mut controls.from, &mut controls.to];
         let broken = sides[side].entry(persistence.to_owned()).or_default();
         for finding in finished.outcome.findings {
-            if finding.verdict == Verdict::Broken {
-                *broken.entry(finding.check).or_default() += 1;
+            if finding.verdict != Verdict::Inconclusive {
+                *broken.entry(finding.check).or_default() +=
+                    u32::from(finding.verdict == Verdict::Broken);
             }
         }
     }
@@ -296,11 +312,26 @@ mod tests {
             let checks = checks.iter().map(|(check, n)| ((*check).to_owned(), *n));
             BTreeMap::from([("rdb".to_owned(), checks.collect::<BTreeMap<_, _>>())])
         };
-        let controls = Controls {
-            from: side(&[("agreement", 1)]),
-            to: side(&[("agreement", CONTROLS), ("reads", 1), ("quiet", CONTROLS)]),
+        let news = |from: &[(&str, u32)]| {
+            let to = [
+                ("agreement", CONTROLS),
+                ("reads", 1),
+                ("quiet", CONTROLS),
+                ("log:x", CONTROLS),
+            ];
+            let controls = Controls {
+                from: side(from),
+                to: side(&to),
+            };
+            let news = controls.news().map(|(_, check)| check.to_owned());
+            news.collect::<Vec<_>>()
         };
-        assert_eq!(controls.news().collect::<Vec<_>>(), [("rdb", "quiet")]);
+        assert_eq!(news(&[("agreement", 1), ("quiet", 0)]), ["log:x", "quiet"]);
+        // A crash kept the old one from coming to what it would have held, or not.
+        assert_eq!(news(&[("alive", CONTROLS), ("quiet", 0)]), ["quiet"]);
+        assert_eq!(news(&[("alive", 0)]), [""; 0]);
+        // As answers of before have it.
+        assert_eq!(news(&[("agreement", 1)]), ["log:x", "quiet"]);
     }
 
     #[test]

@@ -232,11 +232,16 @@ fn note(checks: &mut Checks, side: usize, outcome: &Outcome) {
     // What is only found where it is broken was made wherever the rest was.
     for ((trial, check), seen) in checks.iter_mut() {
         let found = outcome.findings.iter().any(|it| it.check == *check);
-        let silent = matches!(&**check, "starts" | "completes") || check.starts_with("log:");
+        let silent = is_silent(check);
         if *trial == id && silent && !found && is_whole(outcome, check) {
             seen.tallies[side].add(false);
         }
     }
+}
+
+/// Whether a check is found only where it is broken.
+pub(super) fn is_silent(check: &str) -> bool {
+    matches!(check, "starts" | "completes") || check.starts_with("log:")
 }
 
 fn is_whole(outcome: &Outcome, check: &str) -> bool {
@@ -260,7 +265,7 @@ fn fill(checks: &mut Checks) {
                 made
             });
     for ((trial, check), seen) in checks.iter_mut() {
-        let silent = matches!(&**check, "starts" | "completes") || check.starts_with("log:");
+        let silent = is_silent(check);
         for (tally, most) in seen.tallies.iter_mut().zip(made[trial]) {
             if silent && tally.n < most {
                 tally.n = most;

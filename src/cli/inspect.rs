@@ -138,9 +138,17 @@ fn addressed(nodes: &[String]) -> Result<Vec<Asked>, UsageProblem> {
     let password = std::env::var(ENV_PASSWORD).ok();
     let password = password.filter(|text| !text.is_empty());
     let nodes = nodes.iter().map(|node| {
+        let found = address(node)?;
+        // By the name that was written: that is how the others may know it.
+        let host = node
+            .rsplit_once(':')
+            .map_or(node.as_str(), |(host, _)| host);
         Ok(Asked {
             name: node.clone(),
-            reach: Reach::plain(address(node)?, password.as_deref()),
+            reach: Reach {
+                host: host.trim_matches(['[', ']']).to_owned(),
+                ..Reach::plain(found, password.as_deref())
+            },
             declared: None,
         })
     });

@@ -14,6 +14,7 @@ type Rule = fn(&[Surveyed]) -> Vec<Notice>;
 
 const RULES: &[(&str, Rule)] = &[
     ("answers", answers),
+    ("settings-shown", settings_shown),
     ("links-up", links_up),
     ("links-both-ways", links_both_ways),
     ("as-declared", as_declared),
@@ -70,6 +71,16 @@ fn answers(nodes: &[Surveyed]) -> Vec<Notice> {
     silent.collect()
 }
 
+fn settings_shown(nodes: &[Surveyed]) -> Vec<Notice> {
+    let silent = answering(nodes).filter(|(_, facts)| facts.config.is_empty());
+    let notices = silent.map(|(node, _)| {
+        let says = "it does not answer CONFIG GET: nothing is said of its settings";
+        let mend = "ask it as a user who may: `ACL SETUSER ... +config|get +time`";
+        Notice::new(Severity::Notice, node.name(), says, mend)
+    });
+    notices.collect()
+}
+
 fn on_one_line(text: impl ToString) -> String {
     let text = text.to_string();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
@@ -112,7 +123,9 @@ fn follows(facts: &Facts, other: &Surveyed, its: &Facts) -> bool {
     facts.info.replication().masters.iter().any(|upstream| {
         let reach = &other.asked.reach;
         let is_there = |at: &IpAddr| upstream.host == at.to_string();
-        let same_host = upstream.host == reach.host || other.addresses.iter().any(is_there);
+        let same_host = upstream.host == reach.host
+            || upstream.host == other.name()
+            || other.addresses.iter().any(is_there);
         same_host && (upstream.port == reach.port || Some(upstream.port) == port)
     })
 }
@@ -141,7 +154,7 @@ fn as_declared(nodes: &[Surveyed]) -> Vec<Notice> {
                     .to_owned(),
                 "write `active-replica no` into its file and start it again, or mend the inventory",
             ),
-            (Role::Replica, false) if links == 0 => notice(
+            (Role::Replica, false) if links == 0 && !declared.follows.is_empty() => notice(
                 format!(
                     "the inventory says that it follows {}, and it follows nobody",
                     declared.follows.join(" and ")
@@ -150,19 +163,25 @@ fn as_declared(nodes: &[Surveyed]) -> Vec<Notice> {
             ),
             _ => {}
         }
-        let named = declared.follows.iter();
-        let wanted = named.filter_map(|name| nodes.iter().find(|other| other.name() == name));
-        for other in wanted {
-            let Ok(its) = &other.facts else { continue };
-            if links > 0 && !follows(facts, other, its) {
-                notice(
-                    format!(
-                        "the inventory says that it follows {}, and it follows only others",
-                        other.name()
-                    ),
-                    "`REPLICAOF` it there, and write that into its file, or mend the inventory",
-                );
-            }
+        let wanted = declared.follows.len();
+        // Addresses may be others within the cluster than from here: only what is surely another counts.
+        let known = answering(nodes).filter(|(other, its)| follows(facts, other, its));
+        let known: Vec<&str> = known.map(|(other, _)| other.name()).collect();
+        let elsewhere = known
+            .iter()
+            .filter(|it| !declared.follows.iter().any(|name| name == *it));
+        let elsewhere: Vec<&str> = elsewhere.copied().collect();
+        let mend = "`REPLICAOF` it there, and write that into its file, or mend the inventory";
+        if !elsewhere.is_empty() {
+            let says = format!(
+                "the inventory says that it follows {}, and it follows {}",
+                declared.follows.join(" and "),
+                elsewhere.join(" and ")
+            );
+            notice(says, mend);
+        } else if links != wanted && links > 0 {
+            let says = format!("it follows {links} servers, and by the inventory {wanted}");
+            notice(says, mend);
         }
     }
     notices

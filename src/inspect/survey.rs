@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures_util::future::join_all;
 use redis::{Value, cmd};
 use tokio::net::lookup_host;
+use tokio::time::timeout;
 
 use crate::cluster::info::Info;
 use crate::cluster::reach::Reach;
@@ -16,6 +17,9 @@ use crate::topology::Role;
 
 /// The commands that a survey sends, first words: none of them writes.
 pub const COMMANDS: &[&str] = &["INFO", "CONFIG GET", "TIME"];
+
+/// How long a host's addresses are looked for.
+const LOOKUP: Duration = Duration::from_secs(5);
 
 /// A node that is to be asked.
 #[derive(Debug, Clone)]
@@ -94,11 +98,13 @@ pub async fn survey(nodes: &[Asked]) -> Vec<Surveyed> {
     join_all(nodes.iter().map(|asked| async {
         let reach = &asked.reach;
         // A host without an address does not answer either: there the reason is told.
-        let found = lookup_host((&*reach.host, reach.port)).await;
+        let found = timeout(LOOKUP, lookup_host((&*reach.host, reach.port)));
+        let (found, facts) = tokio::join!(found, facts(reach));
+        let found = found.ok().and_then(Result::ok).into_iter().flatten();
         Surveyed {
             asked: asked.clone(),
-            addresses: found.map_or_else(|_| Vec::new(), |all| all.map(|at| at.ip()).collect()),
-            facts: facts(reach).await.map_err(|error| error.to_string()),
+            addresses: found.map(|at| at.ip()).collect(),
+            facts: facts.map_err(|error| error.to_string()),
         }
     }))
     .await

@@ -113,15 +113,22 @@ fn rolling(answer: &Answer) -> Option<String> {
     if answer.skipped.contains(&Part::Rolling) || answer.rolled.is_empty() {
         return None;
     }
-    let certain: BTreeSet<&str> = answer
-        .rolled
-        .iter()
-        .flat_map(|it| it.certain().map(|finding| &*finding.check))
-        .collect();
+    let mut certain: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for rolled in &answer.rolled {
+        let way = format!("{} ({})", rolled.way, rolled.persistence);
+        let checks = rolled.certain().map(|finding| &*finding.check);
+        certain.entry(way).or_default().extend(checks);
+    }
+    certain.retain(|_, checks| !checks.is_empty());
+    let told = |(way, checks): (String, BTreeSet<&str>)| {
+        let checks: Vec<&str> = checks.into_iter().collect();
+        format!("{way} breaks {}", checks.join(", "))
+    };
+    let certain: Vec<String> = certain.into_iter().map(told).collect();
     let silent = answer.rolled.iter().filter(|it| it.nothing.is_some());
     let mut said = match certain.is_empty() {
-        true => "nothing that a restart does not break".to_owned(),
-        false => certain.into_iter().collect::<Vec<_>>().join(", "),
+        true => "breaks nothing by itself".to_owned(),
+        false => certain.join(", "),
     };
     match silent.count() {
         0 => {}
@@ -137,14 +144,14 @@ fn rolling(answer: &Answer) -> Option<String> {
     let news: BTreeSet<&str> = news.map(|(_, check)| check).collect();
     if !news.is_empty() {
         let news = news.into_iter().collect::<Vec<_>>().join(", ");
-        let _ = write!(said, "; any restart of the new one breaks {news}");
+        let _ = write!(said, "; every restart on the new release breaks {news}");
     }
     Some(said)
 }
 
 /// What came out differently, each as the new release's part of the old one's.
 fn measured(answer: &Answer) -> Option<String> {
-    if answer.measured.is_empty() {
+    if answer.skipped.contains(&Part::Measure) || answer.measured.is_empty() {
         return None;
     }
     let differs = answer.measured.iter().filter(|it| {
@@ -158,4 +165,55 @@ fn measured(answer: &Answer) -> Option<String> {
         true => "no difference".to_owned(),
         false => told.join(", "),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The answer of this name, as it is kept, and as one that is changed.
+    fn kept(name: &str, change: impl Fn(&mut Answer)) -> (PathBuf, Answer) {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/upgrades");
+        let all = answers(Path::new(folder)).unwrap();
+        let file = PathBuf::from(name).with_added_extension("json");
+        let (path, mut answer) = all.into_iter().find(|(path, _)| *path == file).unwrap();
+        change(&mut answer);
+        (path, answer)
+    }
+
+    #[test]
+    fn two_answers_about_one_step_are_one_line() {
+        let first = kept("6.2.2-6.3.4", |answer| {
+            answer.skipped = [Part::Rolling, Part::Measure].into();
+        });
+        let second = kept("6.2.2-6.3.4", |answer| {
+            answer.side_by_side = None;
+            answer.ruling = Ruling::Inconclusive;
+        });
+        let lines = |answers: &[(PathBuf, Answer)]| -> Vec<String> {
+            table(answers).lines().skip(2).map(str::to_owned).collect()
+        };
+        let [line] = &lines(std::slice::from_ref(&first))[..] else {
+            panic!("one line");
+        };
+        assert!(line.starts_with("| 6.2.2 to 6.3.4 | unsafe |"), "{line}");
+        assert_eq!(line.matches("not looked at").count(), 2, "{line}");
+        let [line] = &lines(&[first, second])[..] else {
+            panic!("one line");
+        };
+        assert!(
+            line.contains("| unsafe |") && !line.contains("not looked at"),
+            "{line}"
+        );
+        assert!(line.contains("throughput through the proxy 0."), "{line}");
+    }
+
+    #[test]
+    fn ways_that_say_nothing_are_counted() {
+        let (_, answer) = kept("6.2.2-6.3.4", |answer| {
+            answer.rolled[0].nothing = Some("the fault did not bite".to_owned());
+        });
+        let said = rolling(&answer).unwrap();
+        assert!(said.contains("(1 of 9 ways say nothing)"), "{said}");
+    }
 }

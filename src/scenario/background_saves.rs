@@ -23,7 +23,7 @@ use crate::wait::{DEADLINE, eventually};
 pub(super) const SCENARIO: Scenario = Scenario {
     name: "background-saves",
     title: "BGSAVE or BGREWRITEAOF again and again on both primaries, while keys and members expire",
-    promise: "each background save ends well, leaves nothing open behind, and disturbs nobody",
+    promise: "each background save ends well, leaves nothing open behind, and disturbs nobody; a server that is told to end ends",
     source: "KeyDB docs mvcc.md, persistence.md; upstream #675, #763 (never ends), #453, #584 (descriptors), #419, #428, #864, #567 (crashes)",
     seconds: 7,
     variants: &["idle", "rdb", "aof", first_file::VARIANT],

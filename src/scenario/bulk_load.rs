@@ -136,8 +136,13 @@ async fn joins(trial: &Trial, keys: usize, bytes: usize) -> Result<()> {
     trial.check("agreement", agreement::PROMISE, agreed);
     let mut present = std::collections::BTreeMap::new();
     for node in cluster.live() {
-        let keys = WriteStream::keys_on(node, STREAM).await?;
-        present.insert(node.name().to_owned(), keys);
+        // One that is behind a primary that resyncs once more (F2) loads meanwhile.
+        let what = format!("{} tells its keys", node.name());
+        let written = eventually(cluster, &what, DEADLINE, || async {
+            let written = WriteStream::keys_on(node, STREAM).await;
+            written.map_err(|error| error.to_string())
+        });
+        present.insert(node.name().to_owned(), written.await?);
     }
     let losses = losses(&log, &present, &[]);
     trial.check(

@@ -102,6 +102,9 @@ pub struct Controls {
     pub from: BTreeMap<String, BTreeMap<String, u32>>,
     /// On the new one.
     pub to: BTreeMap<String, BTreeMap<String, u32>>,
+    /// Whether what held is told; answers of before tell only what broke.
+    #[serde(default)]
+    pub tells_what_held: bool,
 }
 
 impl Controls {
@@ -117,7 +120,7 @@ impl Controls {
             let Some(before) = self.from.get(*persistence) else {
                 return false;
             };
-            let told = before.values().any(|broken| *broken == 0);
+            let told = self.tells_what_held;
             let held = match before.get(*check) {
                 Some(broken) => *broken == 0,
                 None => !told || is_silent(check) && before.contains_key(AT_THE_END),
@@ -271,7 +274,10 @@ async fn controls(
         }
     }
     let finished = run_in_labs(&queue, jobs, on).await;
-    let mut controls = Controls::default();
+    let mut controls = Controls {
+        tells_what_held: true,
+        ..Controls::default()
+    };
     for ((side, persistence), finished) in of.into_iter().zip(finished) {
         let sides = [&mut controls.from, &mut controls.to];
         let broken = sides[side].entry(persistence.to_owned()).or_default();
@@ -312,7 +318,7 @@ mod tests {
             let checks = checks.iter().map(|(check, n)| ((*check).to_owned(), *n));
             BTreeMap::from([("rdb".to_owned(), checks.collect::<BTreeMap<_, _>>())])
         };
-        let news = |from: &[(&str, u32)]| {
+        let news = |from: &[(&str, u32)], tells_what_held| {
             let to = [
                 ("agreement", CONTROLS),
                 ("reads", 1),
@@ -322,16 +328,18 @@ mod tests {
             let controls = Controls {
                 from: side(from),
                 to: side(&to),
+                tells_what_held,
             };
             let news = controls.news().map(|(_, check)| check.to_owned());
             news.collect::<Vec<_>>()
         };
-        assert_eq!(news(&[("agreement", 1), ("quiet", 0)]), ["log:x", "quiet"]);
+        let whole = [("agreement", 1), ("quiet", 0)];
+        assert_eq!(news(&whole, true), ["log:x", "quiet"]);
         // A crash kept the old one from coming to what it would have held, or not.
-        assert_eq!(news(&[("alive", CONTROLS), ("quiet", 0)]), ["quiet"]);
-        assert_eq!(news(&[("alive", 0)]), [""; 0]);
+        assert_eq!(news(&[("alive", CONTROLS), ("quiet", 0)], true), ["quiet"]);
+        assert_eq!(news(&[("alive", CONTROLS)], true), [""; 0]);
         // As answers of before have it.
-        assert_eq!(news(&[("agreement", 1)]), ["log:x", "quiet"]);
+        assert_eq!(news(&[("agreement", 1)], false), ["log:x", "quiet"]);
     }
 
     #[test]

@@ -164,8 +164,8 @@ fn of_the_way(answer: &Answer) -> Vec<Reason> {
         reasons.push(Reason {
             ruling: Ruling::Inconclusive,
             says: format!(
-                "{check} breaks in every rolling restart on the new release ({persistence}), and in \
-                 none on the old one: {CONTROLS} runs each"
+                "{check} breaks in every rolling restart on the new release ({persistence}), and was \
+                 not seen to on the old one: {CONTROLS} runs each"
             ),
             id: None,
             mend: Some("run `check mixed-traffic/rolling --long --repeat 10` on both".to_owned()),

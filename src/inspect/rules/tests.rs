@@ -224,12 +224,59 @@ fn what_is_not_as_its_inventory_says_is_a_risk() {
         ),
         (
             declared(primary(1, &[3], &[]), Role::Primary, &[TWO]),
-            "it follows only others",
+            "and it follows 10.0.0.3:6379",
         ),
     ] {
-        let noticed = as_declared(&[wrong, other()]);
+        let noticed = as_declared(&[wrong, other(), primary(3, &[1], &[])]);
         let told: Vec<&str> = noticed.iter().map(|it| &*it.says).collect();
         assert!(matches!(told[..], [one] if one.contains(says)), "{told:?}");
         assert_eq!(noticed[0].severity, Severity::Risk);
     }
+}
+
+/// As in containers and behind a mapping of ports: nobody knows the others by the addresses from here.
+#[test]
+fn links_by_other_addresses_are_counted() {
+    let known_as = |number: u8, host: &str| {
+        let text = following(&[9]).replace("10.0.0.9", host);
+        let node = node(number, &text, SOUND);
+        let follows = if number == 1 { TWO } else { ONE };
+        declared(node, Role::Primary, &[follows])
+    };
+    let pair = [known_as(1, "keydb-b"), known_as(2, "keydb-a")];
+    assert_eq!(as_declared(&pair), []);
+    let two = following(&[8, 9]).replace("10.0.0.", "keydb-");
+    let one = declared(node(1, &two, SOUND), Role::Primary, &[TWO]);
+    let told = as_declared(&[one, known_as(2, "keydb-a")]);
+    assert!(
+        matches!(&told[..], [one] if one.says.contains("2 servers")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_node_is_known_by_the_name_that_it_is_asked_by() {
+    let mut pair = [primary(1, &[2], &[]), primary(2, &[], &[])];
+    pair[1].asked.reach.host = "keydb-b".to_owned();
+    pair[1].addresses.clear();
+    if let Ok(facts) = &mut pair[0].facts {
+        let text = following(&[9]).replace("10.0.0.9", "keydb-b");
+        facts.info = Info::parse(&text);
+    }
+    let missing = links_both_ways(&pair);
+    assert!(
+        missing.iter().any(|it| it.says.contains("does not follow")),
+        "{missing:?}"
+    );
+}
+
+#[test]
+fn settings_that_are_not_shown_are_told() {
+    let node = node(1, &following(&[2]), &[]);
+    let told = settings_shown(&[node]);
+    assert!(
+        matches!(&told[..], [one] if one.severity == Severity::Notice),
+        "{told:?}"
+    );
+    assert_eq!(settings_shown(&[primary(1, &[2], &[])]), []);
 }

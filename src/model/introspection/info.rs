@@ -11,7 +11,7 @@ use bytes::Bytes;
 use crate::model::KEYDB;
 use crate::model::node::{Node, new_replid};
 use crate::model::quirk::Quirk;
-use crate::model::replication::{Master, NO_REPLID};
+use crate::model::replication::Master;
 use crate::model::stamp::now_millis;
 
 /// A section that is being written.
@@ -185,7 +185,6 @@ fn replication(node: &Node, section: &mut Section<'_>) {
     section.put("repl_backlog_size", stream.backlog.size());
     section.put("repl_backlog_first_byte_offset", stream.backlog.first());
     section.put("repl_backlog_histlen", stream.backlog.len());
-    debug_assert_eq!(NO_REPLID.len(), stream.replid.len());
 }
 
 fn link(master: &Master, up: bool, frozen: bool, prefix: &str, section: &mut Section<'_>) {

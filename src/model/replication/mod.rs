@@ -14,4 +14,4 @@ pub(super) use envelope::{Envelope, uuid};
 pub(super) use follow::{Master, Position, carry_out, follow};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use merge::take_in;
-pub(super) use stream::{NO_REPLID, Stream};
+pub(super) use stream::Stream;

@@ -3,7 +3,7 @@
 //! What the table allows is decided once and for all: KeyDB's documentation promises no more (replication:
 //! 'Redis uses by default asynchronous replication'; `WAIT` for what must not be lost).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::history::{History, Moment, Name, Phase, Subject};
@@ -160,6 +160,27 @@ pub(super) fn followers(history: &History) -> HashSet<Name> {
         .filter(|(_, role)| matches!(*role, "slave" | "replica"))
         .map(|(node, _)| node)
         .collect()
+}
+
+/// When each plain replica showed another `replid` than before: it follows another primary, or the same
+/// with another history.
+pub(super) fn moves(history: &History) -> HashMap<Name, Vec<Moment>> {
+    let followers = followers(history);
+    let mut shown: HashMap<Name, Name> = HashMap::new();
+    let mut moves: HashMap<Name, Vec<Moment>> = HashMap::new();
+    for event in &history.events {
+        let Subject::State { node, what, value } = &event.subject else {
+            continue;
+        };
+        if history.names.text(*what) != "replid" || !followers.contains(node) {
+            continue;
+        }
+        let before = shown.insert(*node, *value);
+        if before.is_some_and(|before| before != *value) {
+            moves.entry(*node).or_default().push(event.at);
+        }
+    }
+    moves
 }
 
 /// What the verb in a fault's name, its first word or its second, says of the nodes that it strikes. What

@@ -1,9 +1,9 @@
 //! What a judge is given.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
-use super::exposure::{Exposure, followers};
+use super::exposure::{Exposure, moves};
 use super::index::Index;
 use crate::history::{Crossing, Finals, History, Moment, Name, Operation};
 use crate::property::survival::LAG_WINDOW;
@@ -14,6 +14,10 @@ const OLDER_BY: Duration = Duration::from_millis(2);
 
 /// How far times to live may be apart: nodes are read one after the other.
 const TTL_TOLERANCE: Duration = Duration::from_secs(1);
+
+/// How long before or after a replica is seen to follow another primary it may show what that one has and
+/// not more, in nanoseconds: servers under load are looked at late, and hear of each other late.
+const MOVING: u64 = 5_000_000_000;
 
 /// Bounds that the caller sets on what is otherwise only measured.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -83,8 +87,8 @@ pub struct Case<'a> {
     pub input: Input<'a>,
     /// The same by key, and by value.
     pub index: Index<'a>,
-    /// The plain replicas.
-    followers: HashSet<Name>,
+    /// When each plain replica was seen to follow another history than before.
+    moves: HashMap<Name, Vec<Moment>>,
 }
 
 impl<'a> Case<'a> {
@@ -93,15 +97,19 @@ impl<'a> Case<'a> {
         Self {
             input,
             index: Index::new(&input),
-            followers: followers(input.history),
+            moves: moves(input.history),
         }
     }
 
-    /// Whether a plain replica was read while a fault was not healed yet. It may have come to follow
-    /// another primary, which had not heard by then of what the first one had told it: nobody promises
-    /// that two primaries have heard of the same at any moment.
-    pub(super) fn may_have_moved(&self, read: &Operation) -> bool {
-        let during = |it: &Exposure| it.from <= read.completed && read.invoked <= it.healed;
-        self.followers.contains(&read.node) && self.input.exposures.iter().any(during)
+    /// Whether a plain replica was read as it came to follow another primary, which may not have heard by
+    /// then of what the first one had told it: nobody promises that two primaries have heard of the same at
+    /// any moment.
+    pub(super) fn was_moving(&self, read: &Operation) -> bool {
+        let around = |at: &Moment| {
+            at.0.saturating_add(MOVING) >= read.invoked.0
+                && at.0 <= read.completed.0.saturating_add(MOVING)
+        };
+        let moves = self.moves.get(&read.node);
+        moves.is_some_and(|moves| moves.iter().any(around))
     }
 }

@@ -3,7 +3,7 @@
 
 use super::breach::Breaches;
 use super::effect::{Effect, effect};
-use super::exposure::Strike;
+use super::exposure::Loss;
 use super::index::{Index, Standing};
 use super::input::Case;
 use super::reading::answered;
@@ -85,7 +85,7 @@ pub(super) fn judge(case: &Case<'_>, slot: usize, breaches: &mut Breaches) -> us
                     continue;
                 }
                 let ended = restarted(case, read.node, last.invoked, read.completed.0);
-                if ended || case.may_have_moved(read) {
+                if ended || case.was_moving(read) {
                     continue;
                 }
                 count += 1;
@@ -158,7 +158,7 @@ fn restarted(case: &Case<'_>, node: Name, from: u64, to: u64) -> bool {
     let name = case.input.history.names.text(node);
     case.input.exposures.iter().any(|exposure| {
         exposure.node == name
-            && matches!(exposure.strike, Strike::Told | Strike::Killed)
+            && exposure.loss() != Loss::Forbidden
             && exposure.from.0 <= to
             && exposure.to.0 >= from
     })

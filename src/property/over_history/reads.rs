@@ -7,7 +7,7 @@
 //! Reads through a proxy that hides its server are not one node's, and are left out. A node is one
 //! server: what one client read before another one asked counts for both, over restarts too; but a
 //! node that ended in a way that may lose writes serves what its disk has until it is healed, and a
-//! plain replica may move to a primary that has heard of less while anything is struck.
+//! plain replica that moves to another primary may show less for a moment.
 //! Staleness (how long after a newer write's acknowledgement an older value is read) is measured.
 
 use super::breach::Breaches;
@@ -88,7 +88,7 @@ pub fn judge(case: &Case<'_>) -> Judgement {
             let before = earlier[..until].last().copied();
             if let Some((_, other, shown)) = before
                 && !rewound(read)
-                && !case.may_have_moved(read)
+                && !case.was_moving(read)
                 && back(index, slot, (shown, number, sight), &removals, &mut shrinks)
             {
                 breaches.add(2, Some(slot), || {

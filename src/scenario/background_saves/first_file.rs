@@ -4,7 +4,8 @@
 use anyhow::Result;
 use redis::cmd;
 
-use crate::cluster::{Cluster, Node};
+use crate::cluster::{ClientError, Cluster, Node};
+use crate::testbed::Status;
 use crate::trial::Trial;
 use crate::wait::{DEADLINE, eventually};
 
@@ -18,15 +19,11 @@ const MANY: usize = 500_000;
 
 const PROMISE: &str =
     "a server that is told to end ends, also while it writes its first append-only file";
-const REFUSES: &str = "errors trying to shut down";
+const AGAIN: &str = "once its first file is written, a server that is told to end ends";
+/// What it says in its log when it refuses, when the file is there, and when it was told.
+const REFUSES: &str = "Writing initial AOF, can't exit";
 const WRITTEN: &str = "AOF rewrite finished successfully";
 const TOLD: &str = "User requested shutdown";
-
-/// How it ended.
-enum End {
-    Ended,
-    Refused(String),
-}
 
 pub(super) async fn run(trial: &Trial) -> Result<()> {
     let cluster = trial.cluster();
@@ -36,7 +33,8 @@ pub(super) async fn run(trial: &Trial) -> Result<()> {
     set.arg("SET").arg("rdb-key-save-delay").arg(EACH);
     let keys = match client.query::<()>(&set).await {
         Ok(()) => FEW,
-        Err(_) => MANY,
+        Err(ClientError::Refused(_)) => MANY,
+        Err(error) => return Err(error.into()),
     };
     let mut fill = cmd("DEBUG");
     fill.arg("POPULATE").arg(keys);
@@ -44,34 +42,52 @@ pub(super) async fn run(trial: &Trial) -> Result<()> {
     let first = cmd("CONFIG").arg(&["SET", "appendonly", "yes"]).to_owned();
     client.query::<()>(&first).await?;
     if !begins(cluster, node).await? {
-        trial.inconclusive(
-            "told-to-end",
-            PROMISE,
-            "the file was written before that was seen",
-        );
+        let why = "the file was written before that was seen";
+        trial.inconclusive("told-to-end", PROMISE, why);
         return Ok(());
     }
-    let end = tokio::select! {
-        ended = node.stop() => ended.map(|()| End::Ended)?,
-        refused = refusal(cluster, node) => End::Refused(refused?),
+    let refused = tokio::select! {
+        ended = node.stop() => ended.map(|()| None)?,
+        refused = refusal(cluster, node) => Some(refused?),
     };
-    match end {
-        End::Ended => {
-            let log = node.log().await?;
-            let before = log.find(WRITTEN).zip(log.find(TOLD));
-            if before.is_some_and(|(written, told)| written < told) {
-                let why = "the file was written before it was told";
-                trial.inconclusive("told-to-end", PROMISE, why);
-            } else {
-                trial.check("told-to-end", PROMISE, Ok::<_, String>("it ended"));
-            }
-        }
-        End::Refused(line) => {
-            node.kill().await?;
-            trial.check("told-to-end", PROMISE, Err::<&str, _>(line));
-        }
+    if let Some(line) = refused {
+        trial.check("told-to-end", PROMISE, Err::<&str, _>(line));
+        written(cluster, node).await?;
+        node.stop().await?;
+        trial.check("told-again", AGAIN, ended(node));
+        return Ok(());
+    }
+    let log = node.log().await?;
+    let before = log.find(WRITTEN).zip(log.find(TOLD));
+    if before.is_some_and(|(written, told)| written < told) {
+        let why = "the file was written before it was told";
+        trial.inconclusive("told-to-end", PROMISE, why);
+    } else {
+        trial.check("told-to-end", PROMISE, ended(node));
     }
     Ok(())
+}
+
+/// How it ended when it was told to last: one that does not is killed.
+fn ended(node: &Node) -> Result<String, String> {
+    match node.ends().last() {
+        Some(end @ Status::Ended(Some(0 | 143))) => Ok(end.to_string()),
+        Some(other) => Err(format!("{} {other}", node.name())),
+        None => Err(format!("{} was never told", node.name())),
+    }
+}
+
+/// Waits until the file is there.
+async fn written(cluster: &Cluster, node: &Node) -> Result<()> {
+    let what = format!("{} has written its first append-only file", node.name());
+    let written = eventually(cluster, &what, DEADLINE, || async {
+        let log = node.log().await.map_err(|error| error.to_string())?;
+        match log.contains(WRITTEN) {
+            true => Ok(()),
+            false => Err("the rewrite goes on".to_owned()),
+        }
+    });
+    Ok(written.await?)
 }
 
 /// Waits until the first file is being written; not so if it is already there.
@@ -96,14 +112,9 @@ async fn refusal(cluster: &Cluster, node: &Node) -> Result<String> {
     let what = format!("{} ends, or says why not", node.name());
     let refusal = eventually(cluster, &what, DEADLINE, || async {
         let log = node.log().await.map_err(|error| error.to_string())?;
-        let said: Vec<&str> = log
-            .lines()
-            .filter(|line| line.contains(REFUSES) || line.contains("can't exit"))
-            .collect();
-        match said.is_empty() {
-            true => Err("it says nothing".to_owned()),
-            false => Ok(said.join("; ")),
-        }
+        let said = log.lines().find(|line| line.contains(REFUSES));
+        said.map(str::to_owned)
+            .ok_or_else(|| "it says nothing".to_owned())
     });
     Ok(refusal.await?)
 }

@@ -255,7 +255,6 @@ impl Worker {
         // Whether a reply to `WAIT` is the next to come.
         let mut waiting = false;
         while waiting || !pending.is_empty() {
-            let length = connection.read.len();
             connection.read.reserve(READ);
             let count = connection
                 .stream
@@ -265,7 +264,6 @@ impl Worker {
             if count == 0 {
                 return Err("connection closed".to_owned());
             }
-            debug_assert!(connection.read.len() > length);
             let completed = self.recording.now();
             let mut taken = 0;
             let mut acknowledged = 0;

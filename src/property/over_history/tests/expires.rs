@@ -204,23 +204,24 @@ fn a_life_may_end_with_its_node() {
 }
 
 #[test]
+fn a_life_does_not_end_with_a_node_that_keeps_it() {
+    let ops = "p1 1-2 x SETPX 2000 v1.1; p1 1000-1001 x GET -> nil";
+    let exposed = |exposure| judged_with("expires", ops, "", exposure, "p1:; p2:");
+    assert_says(&exposed("p1 told 100-200 empty"), Holds, "");
+    assert_says(&exposed("p1 told 100-200 rdb"), Broken, "");
+}
+
+#[test]
 fn a_replica_that_moves_may_not_have_it_yet() {
-    let ops = |at: &str| {
-        format!("p1 1-2 x SETPX 2000 v1.1; r1 10-11 x GET -> v1.1; r1 {at} x GET -> nil")
+    let ops = "p1 1-2 x SETPX 20000 v1.1; r1 10-11 x GET -> v1.1; r1 150-151 x GET -> nil";
+    let judged = |role: &str, replid: &str| {
+        let events =
+            format!("5 state r1 role {role}; 5 state r1 replid a; 200 state r1 replid {replid}");
+        judged_with("expires", ops, &events, "p1 told 100-200 rdb", "p1:; r1:")
     };
-    let judged = |at: &str, role: &str| {
-        let events = format!("5 state r1 role {role}");
-        judged_with(
-            "expires",
-            &ops(at),
-            &events,
-            "p1 told 100-200 rdb",
-            "p1:; r1:",
-        )
-    };
-    assert_says(&judged("150-151", "slave"), Holds, "");
-    assert_says(&judged("300-301", "slave"), Broken, "");
-    assert_says(&judged("150-151", "active-replica"), Broken, "");
+    assert_says(&judged("slave", "b"), Holds, "");
+    assert_says(&judged("slave", "a"), Broken, "");
+    assert_says(&judged("active-replica", "b"), Broken, "");
 }
 
 #[test]

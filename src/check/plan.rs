@@ -114,7 +114,11 @@ pub(super) async fn without_release(lab: &Lab, nodes: &[NodeSpec]) -> Option<Str
                 "it runs {other} beside another release, and that is the run's own"
             ));
         }
-        if let Err(error) = lab.testbed().prepare(&Program::Keydb(lab.keydb_beside(other))).await {
+        if let Err(error) = lab
+            .testbed()
+            .prepare(&Program::Keydb(lab.keydb_beside(other)))
+            .await
+        {
             return Some(error.to_string());
         }
     }

@@ -94,7 +94,7 @@ fn interval(comparison: &Comparison) -> String {
     )
 }
 
-fn rolled(it: &Rolled) -> String {
+fn rolled(answer: &Answer, it: &Rolled) -> String {
     if let Some(why) = &it.nothing {
         return format!("says nothing: {why}");
     }
@@ -103,7 +103,12 @@ fn rolled(it: &Rolled) -> String {
         .iter()
         .map(|finding| {
             let again = it.again.get(&finding.check).copied().unwrap_or(0);
-            format!("{} breaks (again in {again} of {REPLAYS})", finding.check)
+            let new = answer.broken_on(it).any(|new| new.check == finding.check);
+            let known = if new { "" } else { ", known of restarts" };
+            format!(
+                "{} breaks (again in {again} of {REPLAYS}{known})",
+                finding.check
+            )
         })
         .collect();
     if parts.is_empty() {
@@ -157,7 +162,7 @@ pub fn text(answer: &Answer) -> String {
     }
     for it in &answer.rolled {
         let way = format!("{} ({})", it.way, it.persistence);
-        let _ = writeln!(text, "rolling        {way:<34} {}", rolled(it));
+        let _ = writeln!(text, "rolling        {way:<34} {}", rolled(answer, it));
     }
     for it in &answer.carried {
         let ways = [(THERE, "to the new release"), (BACK, "back")].map(|(way, called)| {
@@ -310,7 +315,7 @@ pub fn markdown(answer: &Answer) -> String {
     if !answer.rolled.is_empty() {
         fold(&mut text, "Rolling upgrade", |text| {
             for it in &answer.rolled {
-                let says = cell(&rolled(it));
+                let says = cell(&rolled(answer, it));
                 let _ = writeln!(text, "- {} ({}): {says}", it.way, it.persistence);
             }
         });

@@ -116,7 +116,9 @@ fn rolling(answer: &Answer) -> Option<String> {
     let mut certain: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for rolled in &answer.rolled {
         let way = format!("{} ({})", rolled.way, rolled.persistence);
-        let checks = rolled.certain().map(|finding| &*finding.check);
+        let new: Vec<&str> = answer.broken_on(rolled).map(|it| &*it.check).collect();
+        let again = rolled.certain().map(|finding| &*finding.check);
+        let checks = again.filter(|check| new.contains(check));
         certain.entry(way).or_default().extend(checks);
     }
     certain.retain(|_, checks| !checks.is_empty());
@@ -140,7 +142,9 @@ fn rolling(answer: &Answer) -> Option<String> {
             );
         }
     }
-    let news = answer.controls.iter().flat_map(Controls::news);
+    // Answers of before do not tell what the old release was seen to keep.
+    let controls = answer.controls.iter().filter(|it| it.tells_what_held);
+    let news = controls.flat_map(Controls::news);
     let news: BTreeSet<&str> = news.map(|(_, check)| check).collect();
     if !news.is_empty() {
         let news = news.into_iter().collect::<Vec<_>>().join(", ");

@@ -29,6 +29,9 @@ use self::rolling::{Controls, Rolled};
 use self::ruling::{Reason, Ruling};
 use self::side_by_side::SideBySide;
 use crate::lab::{Identity, Lab};
+use crate::settings::Expect;
+use crate::verdict::Finding;
+use crate::verdict::expectation::Expectations;
 
 /// The version of `upgrade.json`; it grows when a reader of the older one could be misled.
 pub const FORMAT: u32 = 1;
@@ -144,6 +147,24 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// What broke on a way, and is not known to break in rolling restarts of one of the two releases: two
+    /// controls each tell little of a race.
+    pub fn broken_on<'a>(&'a self, rolled: &'a Rolled) -> impl Iterator<Item = &'a Finding> {
+        let known: Vec<Expectations> = [&self.from, &self.to]
+            .into_iter()
+            .filter_map(|it| {
+                Expectations::load(&Expect::Shipped, it.release())
+                    .ok()
+                    .flatten()
+            })
+            .collect();
+        let (scenario, variant) = rolled.trial.split_once('/').unwrap_or((&rolled.trial, ""));
+        rolled.broken.iter().filter(move |finding| {
+            let mut deviations = known.iter().flat_map(|it| &it.deviations);
+            !deviations.any(|it| it.check == finding.check && it.is_about(scenario, variant))
+        })
+    }
+
     /// Notes that a side could not be looked at: the rest of the answer stands.
     pub fn could_not(&mut self, part: Part, error: &anyhow::Error) {
         self.failed.insert(part, format!("{error:#}"));

@@ -4,7 +4,7 @@
 //! A plan is a schedule of the faults `become` (see [`crate::schedule`]), which the scenario of mixed
 //! traffic follows, so that it is printed, stored with the history, and can be run again. What breaks
 //! on the way counts against the upgrade only if a rolling restart without another release does not
-//! break it on either of them.
+//! break it on either of them, and is not known to (by its row in the expectations of either).
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -443,13 +443,21 @@ mod tests {
             evidence: "3 keys differ".to_owned(),
             state: String::new(),
         };
+        let quiet = Finding {
+            check: "quiet".to_owned(),
+            evidence: "it never ends".to_owned(),
+            ..finding.clone()
+        };
         answer.rolled = vec![Rolled {
             way: Way::AndBack,
             persistence: "rdb".to_owned(),
             trial: "mixed-traffic/rolling-rdb".to_owned(),
             plan: "seed 1".to_owned(),
-            broken: vec![finding],
-            again: [("agreement".to_owned(), 4)].into(),
+            // The one is known of restarts, the other not.
+            broken: vec![finding, quiet],
+            again: ["agreement", "quiet"]
+                .map(|check| (check.to_owned(), 4))
+                .into(),
             as_in_a_restart: ["exactly-once".to_owned()].into(),
             nothing: None,
         }];

@@ -6,10 +6,11 @@
 //! label, and with the labels of another user's dead run and of another machine's.
 
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use keydb_harness::run::Machine;
 use keydb_harness::testbed::TestbedKind;
@@ -31,6 +32,22 @@ pub struct Foreign {
     image: Option<String>,
 }
 
+/// Starts a program that was just written: a child that another thread began meanwhile may have the file
+/// open for writing until it is another program itself.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline =>
+            {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            other => return other,
+        }
+    }
+}
+
 impl Foreign {
     /// Makes them, those on the engine only for a testbed there.
     pub fn make(kind: TestbedKind) -> Result<Self, String> {
@@ -41,13 +58,13 @@ impl Foreign {
         let server = state.path().join("keydb-server");
         fs::copy("/bin/sh", &server).map_err(told)?;
         // It waits for a line that nobody writes.
-        let server = Command::new(&server)
+        let mut command = Command::new(&server);
+        command
             .args(["-c", "read -r line"])
             .stdin(Stdio::piped())
             .current_dir(&folder)
-            .process_group(0)
-            .spawn()
-            .map_err(told)?;
+            .process_group(0);
+        let server = spawn(&mut command).map_err(told)?;
         fs::write(folder.join("pid"), server.id().to_string()).map_err(told)?;
         let mut foreign = Self {
             state,

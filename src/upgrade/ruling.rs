@@ -313,7 +313,18 @@ fn of_measurements(answer: &Answer) -> Vec<Reason> {
             mend: Some("see whether time-outs and capacity allow for it".to_owned()),
         })
     });
-    worse.collect()
+    let unknown = answer.measured.iter();
+    let unknown = unknown.filter(|it| it.comparison.difference == Difference::Unknown);
+    let few = unknown
+        .map(|it| it.rounds.len())
+        .max()
+        .map(|rounds| Reason {
+            ruling: Ruling::Inconclusive,
+            says: format!("{rounds} rounds of measurements are too few to tell any difference"),
+            id: None,
+            mend: Some("leave out --rounds, or ask for 11 and more".to_owned()),
+        });
+    worse.chain(few).collect()
 }
 
 #[cfg(test)]
@@ -426,6 +437,16 @@ mod tests {
                 assert_eq!(difference, Difference::None, "{}", measured.name);
             }
         }
+    }
+
+    #[test]
+    fn too_few_rounds_leave_an_answer_open() {
+        let mut answer = kept("equal").remove(0);
+        assert_eq!(rule(&answer).0, Ruling::Safe);
+        answer.measured[0].comparison.difference = Difference::Unknown;
+        let (ruling, reasons) = rule(&answer);
+        assert_eq!(ruling, Ruling::Inconclusive);
+        assert!(reasons[0].says.contains("too few"), "{reasons:?}");
     }
 
     /// A relay held back by 5 ms what the primaries of the one side told each other.

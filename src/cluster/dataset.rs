@@ -13,7 +13,7 @@ use futures_util::future::try_join_all;
 use redis::Value;
 use sha2::{Digest, Sha256};
 
-use super::info::KeyspaceStats;
+use super::info::{Info, KeyspaceStats};
 use super::{Client, ClientError, Node};
 
 /// How many differing keys are shown with their values.
@@ -38,8 +38,6 @@ pub struct Comparison {
     pub differing: Vec<Difference>,
     /// Differences of digests or key counts that no key explains, one sentence each.
     pub unexplained: Vec<String>,
-    /// Databases in which INFO's count of keys with a TTL (`expires=`) differs, one sentence each.
-    pub expires: Vec<String>,
 }
 
 /// A key that is not the same everywhere.
@@ -54,7 +52,8 @@ pub struct Difference {
 }
 
 impl Comparison {
-    /// Whether all nodes hold the same keys, with equal values and with a TTL or without; says nothing of [`Self::expires`].
+    /// Whether all nodes hold the same keys, with equal values and with a TTL or without; says nothing of how
+    /// many a node counts with one ([`expires`]).
     pub fn agrees(&self) -> bool {
         self.differing.is_empty() && self.unexplained.is_empty()
     }
@@ -98,7 +97,8 @@ impl fmt::Display for Difference {
 /// A node does not answer or refuses to be read; the error is that of the first such node.
 pub async fn compare(nodes: &[&Node]) -> Result<Comparison, ClientError> {
     let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
-    let summaries = try_join_all(nodes.iter().map(|node| summary(node))).await?;
+    let mut clients = try_join_all(nodes.iter().map(|node| node.client())).await?;
+    let summaries = try_join_all(clients.iter_mut().map(summary)).await?;
     let mut all = BTreeMap::new();
     if !look_alike(&names, &summaries) {
         for database in databases(&summaries) {
@@ -116,15 +116,41 @@ pub async fn compare(nodes: &[&Node]) -> Result<Comparison, ClientError> {
 /// A node does not answer; the error is that of the first such node.
 pub async fn glance(nodes: &[&Node]) -> Result<Comparison, ClientError> {
     let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
-    let summaries = try_join_all(nodes.iter().map(|node| summary(node))).await?;
+    let mut clients = try_join_all(nodes.iter().map(|node| node.client())).await?;
+    let counted = try_join_all(clients.iter_mut().map(count)).await?;
+    // Digests go through every key: where counts differ they need not be asked for.
+    let summaries = match same_counts(&names, &counted) {
+        true => try_join_all(clients.iter_mut().map(summary)).await?,
+        false => counted,
+    };
     Ok(compared(&names, &summaries, &BTreeMap::new()))
+}
+
+/// The databases in which the nodes count different numbers of keys with a TTL, one sentence each. For
+/// looking again and again.
+///
+/// # Errors
+/// A node does not answer; the error is that of the first such node.
+pub async fn expires(nodes: &[&Node]) -> Result<Vec<String>, ClientError> {
+    let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
+    let mut clients = try_join_all(nodes.iter().map(|node| node.client())).await?;
+    let counted = try_join_all(clients.iter_mut().map(count)).await?;
+    Ok(expires_differ(&names, &counted))
+}
+
+fn expires_differ(names: &[&str], summaries: &[Summary]) -> Vec<String> {
+    count_differences(names, summaries, "expires", |stats| stats.expires)
 }
 
 /// Whether the nodes hold the same by their digests and counts of keys, so that no key need be
 /// read.
 fn look_alike(names: &[&str], summaries: &[Summary]) -> bool {
-    same_digest(summaries)
-        && count_differences(names, summaries, "keys", |stats| stats.keys).is_empty()
+    same_digest(summaries) && same_counts(names, summaries)
+}
+
+/// Whether the nodes hold as many keys as each other in each database.
+fn same_counts(names: &[&str], summaries: &[Summary]) -> bool {
+    count_differences(names, summaries, "keys", |stats| stats.keys).is_empty()
 }
 
 /// The comparison of nodes by their summaries, and by their contents where they were read: by
@@ -162,7 +188,6 @@ fn compared(
         keys,
         differing,
         unexplained,
-        expires: count_differences(names, summaries, "expires", |stats| stats.expires),
     }
 }
 
@@ -190,13 +215,21 @@ pub async fn digest(client: &mut Client) -> Result<String, ClientError> {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Summary {
+    /// Empty if it was not asked for.
     digest: String,
     keyspace: BTreeMap<u32, KeyspaceStats>,
 }
 
-async fn summary(node: &Node) -> Result<Summary, ClientError> {
-    let digest = digest(&mut node.client().await?).await?;
-    let keyspace = node.info().await?.keyspace();
+async fn summary(client: &mut Client) -> Result<Summary, ClientError> {
+    let digest = digest(client).await?;
+    let counted = count(client).await?;
+    Ok(Summary { digest, ..counted })
+}
+
+/// As [`summary`], without the digest.
+async fn count(client: &mut Client) -> Result<Summary, ClientError> {
+    let text: String = client.query(redis::cmd("INFO").arg("keyspace")).await?;
+    let (digest, keyspace) = (String::new(), Info::parse(&text).keyspace());
     Ok(Summary { digest, keyspace })
 }
 

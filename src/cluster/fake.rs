@@ -109,6 +109,7 @@ pub(crate) async fn cluster(nodes: Vec<(&str, Script)>) -> (Cluster, Vec<Shared>
             deadline: CAP,
             ..TestbedKind::Embedded.pace()
         },
+        keydb: KeydbSpec::Model(crate::model::Quirks::default()),
         lacks: BTreeSet::new(),
         listener: None,
     };

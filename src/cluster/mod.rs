@@ -33,6 +33,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use self::links::Links;
 use crate::relay::Relay;
+use crate::spec::KeydbSpec;
 use crate::testbed::{EnvironmentError, Pace, Port, Site};
 use crate::topology::{PROXY, Persistence, Role, Topology};
 use crate::wait::Said;
@@ -46,6 +47,7 @@ pub struct Cluster {
     startup: Startup,
     site: Arc<dyn Site>,
     pace: Pace,
+    keydb: KeydbSpec,
     lacks: BTreeSet<String>,
     links: Links,
     /// Who is told what is waited for.
@@ -56,6 +58,11 @@ impl Cluster {
     /// The value it was started from.
     pub fn topology(&self) -> &Topology {
         &self.topology
+    }
+
+    /// The KeyDB of every node that does not name its own.
+    pub(crate) fn keydb(&self) -> &KeydbSpec {
+        &self.keydb
     }
 
     /// From now on this one is told what is waited for.

@@ -119,6 +119,7 @@ impl Cluster {
             startup: Startup::default(),
             site: Arc::clone(&site),
             pace: lab.pace(),
+            keydb: lab.keydb().clone(),
             lacks: lab.lacks().clone(),
             links: Links::default(),
             listener: None,

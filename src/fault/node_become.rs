@@ -10,6 +10,7 @@ use super::{Fault, MadeOf, NameError};
 use crate::cluster::{Cluster, Node};
 use crate::spec::KeydbSpec;
 use crate::testbed::Program;
+use crate::testbed::process::keydb_beside;
 
 /// SIGTERM, and another KeyDB on the same data, configuration and address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +46,9 @@ impl Blow for Become {
         is_model.then(|| "a model cannot become another program".to_owned())
     }
 
-    async fn strike(&self, _cluster: &Cluster, node: &Node) -> Result<()> {
+    async fn strike(&self, cluster: &Cluster, node: &Node) -> Result<()> {
         node.stop().await?;
-        let program = Program::Keydb(self.0.clone());
+        let program = Program::Keydb(keydb_beside(cluster.keydb(), &self.0));
         let config = node.config().to_owned();
         Ok(node.server().replace(program, config).await?)
     }

@@ -16,7 +16,7 @@ use crate::console;
 use crate::schedule::Schedule;
 use crate::settings::Settings;
 use crate::spec::{HaproxySpec, KeydbSpec};
-use crate::testbed::process::{ProcessTestbed, find_keydb};
+use crate::testbed::process::{ProcessTestbed, keydb_beside};
 use crate::testbed::{EnvironmentError, Pace, Testbed};
 use crate::topology::NodeSpec;
 
@@ -77,15 +77,9 @@ impl Lab {
         &self.keydb
     }
 
-    /// The KeyDB of a node that names its own: a release beside a file of this machine is a file of this
-    /// machine as well (its folder of releases), in containers too; beside an image it is an image.
+    /// The KeyDB of a node that names its own, as [`keydb_beside`] has it.
     pub fn keydb_beside(&self, own: &KeydbSpec) -> KeydbSpec {
-        match (&self.keydb, own) {
-            (KeydbSpec::Path(_), KeydbSpec::Version(_)) => {
-                find_keydb(own).map_or_else(|_| own.clone(), KeydbSpec::Path)
-            }
-            _ => own.clone(),
-        }
+        keydb_beside(&self.keydb, own)
     }
 
     /// The KeyDB that a node runs: its own, or the run's.

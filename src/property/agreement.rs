@@ -15,6 +15,9 @@ use crate::wait::{Unmet, eventually};
 /// What is promised (KeyDB documentation, active-rep: both instances remain synced).
 pub const PROMISE: &str = "all nodes hold the same data";
 
+/// What the check is called where a trial makes it once, at its end.
+pub const AT_THE_END: &str = "agreement";
+
 /// What is promised of expiries besides.
 const SAME_EXPIRES: &str = "all nodes count the same number of keys with a TTL";
 
@@ -44,12 +47,38 @@ pub async fn reached(cluster: &Cluster) -> Result<Comparison, Unmet> {
 /// # Errors
 /// As [`reached`].
 pub async fn reached_within(cluster: &Cluster, deadline: Duration) -> Result<Comparison, Unmet> {
+    let waited = settled(cluster, PROMISE, deadline, || async {
+        let nodes: Vec<&Node> = cluster.live().collect();
+        agreeing(dataset::glance(&nodes).await)
+    });
+    let unmet = match waited.await {
+        Ok(comparison) => return Ok(comparison),
+        Err(unmet) => unmet,
+    };
+    // Every key is read once, not at each look.
+    let nodes: Vec<&Node> = cluster.live().collect();
+    agreeing(dataset::compare(&nodes).await).map_err(|last| Unmet { last, ..unmet })
+}
+
+/// Waits until `look` shows what it is to show; no longer than until nodes are at rest and it shows
+/// something else, the same for a while.
+///
+/// # Errors
+/// It does not within the deadline, or never will: what it showed at last.
+async fn settled<T, Look>(
+    cluster: &Cluster,
+    what: &str,
+    deadline: Duration,
+    look: impl Fn() -> Look,
+) -> Result<T, Unmet>
+where
+    Look: Future<Output = Result<T, String>>,
+{
     let began = Instant::now();
     let rest: Mutex<Option<(String, Instant)>> = Mutex::default();
-    let waited = eventually(cluster, PROMISE, deadline, || async {
-        let nodes: Vec<&Node> = cluster.live().collect();
-        let seen = match agreeing(dataset::glance(&nodes).await) {
-            Ok(comparison) => return Ok(Some(comparison)),
+    let waited = eventually(cluster, what, deadline, || async {
+        let seen = match look().await {
+            Ok(shown) => return Ok(Ok(shown)),
             Err(seen) => seen,
         };
         let resting = at_rest(&cluster.glance().await);
@@ -57,26 +86,22 @@ pub async fn reached_within(cluster: &Cluster, deadline: Duration) -> Result<Com
         match &*rest {
             Some((before, since)) if resting && *before == seen => {
                 if since.elapsed() >= cluster.pace().steady * AT_REST {
-                    return Ok(None);
+                    return Ok(Err(seen));
                 }
             }
             _ => *rest = resting.then(|| (seen.clone(), Instant::now())),
         }
         Err(seen)
     });
-    let unmet = match waited.await {
-        Ok(Some(comparison)) => return Ok(comparison),
-        Ok(None) => Unmet {
-            what: format!("{PROMISE} (links are up, and all that was sent has arrived)"),
+    match waited.await? {
+        Ok(shown) => Ok(shown),
+        Err(last) => Err(Unmet {
+            what: format!("{what} (links are up, and all that was sent has arrived)"),
             waited: began.elapsed(),
-            last: String::new(),
+            last,
             state: cluster.observe().await.to_string(),
-        },
-        Err(unmet) => unmet,
-    };
-    // Every key is read once, not at each look.
-    let nodes: Vec<&Node> = cluster.live().collect();
-    agreeing(dataset::compare(&nodes).await).map_err(|last| Unmet { last, ..unmet })
+        }),
+    }
 }
 
 /// Whether every live node's links are up, and it has heard all that their other ends have sent.
@@ -122,7 +147,7 @@ fn agreeing(compared: Result<Comparison, ClientError>) -> Result<Comparison, Str
 /// fewer than `at_least` keys (nodes that lost everything agree as well), and whether they come to
 /// count the same number of keys with a TTL (an expiry that was invented shows there and nowhere
 /// else). The names of these two are `data-kept` and `expires`, after the check's own name unless
-/// that is `agreement`.
+/// that is [`AT_THE_END`].
 pub async fn check(trial: &Trial, check: &str, at_least: u64) -> bool {
     let agreed = reached(trial.cluster()).await;
     let keys = agreed
@@ -144,7 +169,7 @@ pub async fn check(trial: &Trial, check: &str, at_least: u64) -> bool {
 /// The name of a check that is made together with the check called `check`.
 fn name_beside(check: &str, what: &str) -> String {
     match check {
-        "agreement" => what.to_owned(),
+        AT_THE_END => what.to_owned(),
         _ => format!("{check}-{what}"),
     }
 }
@@ -162,22 +187,23 @@ fn data_kept(check: &str, keys: &BTreeMap<String, u64>, at_least: u64) -> Findin
     judged(&name_beside(check, "data-kept"), promise, kept)
 }
 
-/// Waits until all live nodes count the same number of keys with a TTL in each database.
+/// Waits until all live nodes count the same number of keys with a TTL in each database; as with the
+/// data, no longer than until they are at rest and do not.
 ///
 /// # Errors
 /// They do not within the deadline: the counts of each node.
 pub async fn expires_reached(cluster: &Cluster) -> Result<&'static str, Unmet> {
-    eventually(cluster, SAME_EXPIRES, EXPIRES_DEADLINE, || async {
+    settled(cluster, SAME_EXPIRES, EXPIRES_DEADLINE, || async {
         let nodes: Vec<&Node> = cluster.live().collect();
-        same_expires(dataset::glance(&nodes).await)
+        same_expires(dataset::expires(&nodes).await)
     })
     .await
 }
 
-fn same_expires(compared: Result<Comparison, ClientError>) -> Result<&'static str, String> {
-    match compared {
-        Ok(comparison) if comparison.expires.is_empty() => Ok("`expires=` is equal"),
-        Ok(comparison) => Err(comparison.expires.join("; ")),
+fn same_expires(differ: Result<Vec<String>, ClientError>) -> Result<&'static str, String> {
+    match differ {
+        Ok(differ) if differ.is_empty() => Ok("`expires=` is equal"),
+        Ok(differ) => Err(differ.join("; ")),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::input;
 use crate::report::results::Results;
 use crate::verdict::Verdict;
+use crate::verdict::expectation::{Deviation, Seen};
 
 const SHIPPED: &str = include_str!("../../fixtures/record.toml");
 
@@ -101,6 +102,22 @@ impl Record {
                 later(&mut broken.last, date);
             }
         }
+    }
+
+    /// How often a deviation of a release was seen, over all of its variants: in how many of the trials
+    /// that gave a verdict.
+    pub fn seen(&self, release: &str, deviation: &Deviation) -> Seen {
+        let trials = self.0.get(release).into_iter().flat_map(|it| &it.trials);
+        let mut seen = Seen::default();
+        for (id, tally) in trials {
+            let (scenario, variant) = id.split_once('/').unwrap_or((id, ""));
+            if deviation.is_about(scenario, variant) {
+                seen.n += tally.n;
+                let broken = tally.broken.get(&deviation.check);
+                seen.broken += broken.map_or(0, |it| it.n);
+            }
+        }
+        seen
     }
 
     /// As a file.

@@ -174,19 +174,29 @@ fn defects(record: &Record) -> Result<String> {
             .collect();
         let _ = writeln!(table, "| {name} | {} |", cells.join(" | "));
     }
-    let racy = expectations.iter().map(|it| {
-        let sometimes = it.deviations.iter();
-        let sometimes = sometimes.filter(|it| it.frequency == Frequency::Sometimes);
-        sometimes.count().to_string()
-    });
-    let racy: Vec<String> = racy.collect();
-    let _ = writeln!(
-        table,
-        "| *checks that break by chance* | {} |",
-        racy.join(" | ")
-    );
+    let mut by_chance = Vec::new();
+    let mut seldom_tried = Vec::new();
+    for of_release in &expectations {
+        let rows = of_release.deviations.iter();
+        let rows = rows.filter(|it| it.frequency == Frequency::Sometimes);
+        let tried = rows.map(|it| record.seen(&of_release.version, it).n);
+        let tried: Vec<usize> = tried.collect();
+        by_chance.push(tried.len().to_string());
+        let seldom = tried.iter().filter(|n| **n < ENOUGH).count();
+        seldom_tried.push(seldom.to_string());
+    }
+    let few = format!("*of these in fewer than {ENOUGH} trials so far*");
+    for (name, counts) in [
+        ("*checks that break by chance*", by_chance),
+        (few.as_str(), seldom_tried),
+    ] {
+        let _ = writeln!(table, "| {name} | {} |", counts.join(" | "));
+    }
     Ok(table)
 }
+
+/// In how many trials what breaks by chance was to be seen, for its frequency to say something.
+const ENOUGH: usize = 20;
 
 /// Where and when a defect was last seen red.
 struct Last<'a> {

@@ -225,7 +225,7 @@ async fn run(trial: &Trial) -> Result<()> {
     }
     stage.more(ENOUGH).await?;
     let ended = exercise.end().await?;
-    let agreed = agreement::check(trial, "agreement", 1).await;
+    let agreed = agreement::check(trial, agreement::AT_THE_END, 1).await;
     let exercised = ended
         .read(Label {
             seed: trial.seed(),

@@ -14,6 +14,7 @@ use super::side_by_side::is_silent;
 use crate::check::{Event, Planned, run_in_labs};
 use crate::fault::Named;
 use crate::lab::Lab;
+use crate::property::agreement;
 use crate::scenario::{self, SCHEDULED};
 use crate::schedule::{Act, Schedule, Step, When};
 use crate::spec::KeydbSpec;
@@ -27,9 +28,6 @@ pub const REPLAYS: u32 = 5;
 pub const CERTAIN: usize = 3;
 /// How often the rolling restart is made on each release.
 pub const CONTROLS: u32 = 2;
-
-/// What is judged once all is healed: where it was not, a server ended before.
-const AT_THE_END: &str = "agreement";
 
 /// In which order nodes are upgraded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -123,7 +121,8 @@ impl Controls {
             let told = self.tells_what_held;
             let held = match before.get(*check) {
                 Some(broken) => *broken == 0,
-                None => !told || is_silent(check) && before.contains_key(AT_THE_END),
+                // Judged once all is healed: where it was not, a server ended before.
+                None => !told || is_silent(check) && before.contains_key(agreement::AT_THE_END),
             };
             *broken == CONTROLS && held
         })

@@ -171,7 +171,10 @@ fn digests_and_counts(#[case] summaries: &[Summary], #[case] text: &str) {
     let comparison = judged(summaries, &[]);
     assert_eq!(comparison.to_string(), text);
     assert_eq!(comparison.agrees(), !text.contains("differ"));
-    assert_eq!(comparison.expires, [""; 0]);
+    assert_eq!(
+        expires_differ(&NAMES[..summaries.len()], summaries),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -179,7 +182,8 @@ fn expiry_counts_are_told_apart_from_the_data() {
     let summaries = [summary("a", &[(0, 9, 0)]), summary("a", &[(0, 9, 9)])];
     let comparison = judged(&summaries, &[]);
     assert!(comparison.agrees(), "holds");
-    assert_eq!(comparison.expires, ["db0 expires= differs: p1 0, p2 9"]);
+    let expires = expires_differ(&NAMES[..2], &summaries);
+    assert_eq!(expires, ["db0 expires= differs: p1 0, p2 9"]);
 }
 
 #[rstest]
@@ -264,6 +268,30 @@ fn values_that_differ_past_the_cut_are_still_shown_apart() {
 /// A server with keys in database 0, whatever they are.
 fn server(digest: &str) -> Script {
     Script::new("# Keyspace\r\ndb0:keys=1,expires=0\r\n", digest)
+}
+
+#[rstest]
+#[case::counts_differ(
+    "db0:keys=2,expires=0",
+    "0 keys differ; db0 keys= differs: primary1 1, primary2 2"
+)]
+#[case::counts_are_equal(
+    "db0:keys=1,expires=0",
+    "0 keys differ; digests differ: primary1 x, primary2 y"
+)]
+#[tokio::test]
+async fn a_glance_asks_for_digests_where_counts_are_equal(#[case] other: &str, #[case] text: &str) {
+    let info = format!("# Keyspace\r\n{other}\r\n");
+    let nodes = vec![
+        ("primary1", server("x")),
+        ("primary2", Script::new(&info, "y")),
+    ];
+    let (cluster, scripts) = fake::cluster(nodes).await;
+    let nodes: Vec<&Node> = cluster.nodes().iter().collect();
+    assert_eq!(glance(&nodes).await.unwrap().to_string(), text);
+    let asked = scripts[1].lock().unwrap().asked.clone();
+    let digest = asked.iter().any(|command| command.contains("DIGEST"));
+    assert_eq!(digest, text.contains("digests"), "{asked:?}");
 }
 
 async fn compared_by_asking(script: impl Fn(&str) -> Script) -> (Comparison, Vec<String>) {

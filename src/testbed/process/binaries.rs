@@ -74,6 +74,17 @@ pub(in crate::testbed) fn find_model() -> Result<PathBuf, EnvironmentError> {
     })
 }
 
+/// The KeyDB that a node means where all others run `run`: a release beside a file of this machine is a
+/// file of this machine as well (its folder of releases), in containers too; beside an image it is an image.
+pub fn keydb_beside(run: &KeydbSpec, own: &KeydbSpec) -> KeydbSpec {
+    match (run, own) {
+        (KeydbSpec::Path(_), KeydbSpec::Version(_)) => {
+            find_keydb(own).map_or_else(|_| own.clone(), KeydbSpec::Path)
+        }
+        _ => own.clone(),
+    }
+}
+
 /// The `keydb-server` binary that a SPEC names. A release that is not in the releases folder is
 /// also taken from PATH if `keydb-server --version` there says that it is that release.
 ///

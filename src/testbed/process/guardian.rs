@@ -30,7 +30,8 @@ kill -KILL "$watcher"
 left=$forks
 while [ "$left" = end ]; do
     left=none
-    for stat in /proc/[0-9]*/stat; do
+    # The shell reads a character at a time: it looks at those only that may be of the group.
+    for stat in $(grep -ls ") [^Z] [0-9]* $$ " /proc/[0-9]*/stat); do
         { read -r line <"$stat"; } 2>/dev/null || continue
         set -- ${line##*) }
         pid=${stat#/proc/}; pid=${pid%/stat}

@@ -17,7 +17,9 @@ use async_trait::async_trait;
 
 #[cfg(feature = "docker")]
 pub(super) use binaries::{MODEL, find_model};
-pub use binaries::{find_haproxy, find_keydb, keydb_on_path, releases, releases_dir, version_of};
+pub use binaries::{
+    find_haproxy, find_keydb, keydb_beside, keydb_on_path, releases, releases_dir, version_of,
+};
 pub use leftovers::pid_of;
 pub use loopback::has_loopback_network;
 

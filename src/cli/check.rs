@@ -47,7 +47,7 @@ pub(super) struct CheckArgs {
     /// Judge by this expectation file, or by none [default: the one shipped for the version]
     #[arg(long, env = ENV_EXPECT, value_name = "FILE|none")]
     pub(super) expect: Option<Expect>,
-    /// Trials at a time [default: 4; 12 on the embedded testbed, where they mostly wait]
+    /// Trials at a time [default: 4 in containers, 6 as processes, 12 on the embedded testbed]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..))]
     jobs: Option<u8>,
     /// Run only the K-th of N parts of the trials, as one of N machines

@@ -168,11 +168,17 @@ fn every_sabotage_breaks_one_of_the_checks() {
 #[test]
 fn every_defect_breaks_one_of_the_checks_on_a_release() {
     let expectations = Expectations::shipped().unwrap();
+    let mut harmless = Vec::new();
     for it in all().unwrap() {
         let broken = it.broken_on(&expectations);
         for id in &it.defects {
-            let somewhere = broken.values().any(|ids| ids.contains(id.as_str()));
-            assert!(somewhere, "{}: {id} breaks none of its checks", it.id);
+            if !broken.values().any(|ids| ids.contains(id.as_str())) {
+                harmless.push(format!("{}: {id}", it.id));
+            }
         }
     }
+    assert!(
+        harmless.is_empty(),
+        "break none of its checks: {harmless:?}"
+    );
 }

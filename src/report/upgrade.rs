@@ -27,7 +27,9 @@ fn figure(value: f64, unit: &str) -> String {
 }
 
 fn difference(measured: &Measured) -> &'static str {
+    let (low, high) = measured.comparison.interval;
     match (measured.comparison.difference, measured.more_is_worse) {
+        (Difference::None, _) if low > 1.0 || high < 1.0 => "too little to matter",
         (Difference::None, _) => "no difference",
         (Difference::Unknown, _) => "too few rounds",
         (Difference::Greater, true) | (Difference::Smaller, false) => "worse",

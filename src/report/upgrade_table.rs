@@ -166,7 +166,7 @@ fn measured(answer: &Answer) -> Option<String> {
         .map(|it| format!("{} {:.2} times", it.name, it.comparison.ratio))
         .collect();
     Some(match told.is_empty() {
-        true => "no difference".to_owned(),
+        true => "no difference that matters".to_owned(),
         false => told.join(", "),
     })
 }

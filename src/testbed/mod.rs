@@ -85,7 +85,8 @@ impl TestbedKind {
                 short_ttl: 5,
                 health_check: HEALTH_CHECK,
                 check_timeout: CHECK_TIMEOUT,
-                jobs: 4,
+                // Half of their time is spent in waiting.
+                jobs: if self == Self::Docker { 4 } else { 6 },
             },
             Self::Embedded => Pace {
                 // All models share this process with the clients: on a machine under load none of

@@ -4,7 +4,9 @@
   const { el, svg } = P;
 
   P.compared = function (measured) {
-    const { difference } = measured.comparison || {};
+    const { difference, interval } = measured.comparison || {};
+    const [low, high] = P.list(interval);
+    if (difference === 'none' && (low > 1 || high < 1)) return { word: 'too little to matter', tone: 'holds', sign: '=' };
     if (difference === 'none') return { word: 'no difference', tone: 'holds', sign: '=' };
     if (difference === 'unknown' || !difference) return { word: 'too few rounds', tone: 'unsure', sign: '?' };
     const worse = (difference === 'greater') === !!measured.more_is_worse;

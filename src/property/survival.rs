@@ -15,8 +15,8 @@ pub const LAG_WINDOW: Duration = Duration::from_secs(1);
 pub enum Allowance {
     /// Nothing: the node kept its data, or was merely paused.
     Nothing,
-    /// What was acknowledged while the node was being stopped, or within [`LAG_WINDOW`] before: the
-    /// node is gone, or came back without its memory.
+    /// What was under way while the node was being stopped, or acknowledged within [`LAG_WINDOW`] before:
+    /// the node is gone, or came back without its memory.
     LostWith {
         /// When it was told to stop.
         from: Duration,
@@ -30,7 +30,9 @@ impl Allowance {
         match self {
             Self::Nothing => false,
             Self::LostWith { from, to } => {
-                write.completed <= to && write.completed + LAG_WINDOW >= from
+                // A reply may be read long after it was sent: the node took what was sent to it before
+                // it was gone.
+                write.invoked <= to && write.completed + LAG_WINDOW >= from
             }
         }
     }

@@ -49,6 +49,17 @@ const LOST: Allowance = Allowance::LostWith {
     to: Duration::from_millis(5500),
 };
 
+#[test]
+fn a_reply_may_be_read_once_the_node_is_gone() {
+    let late = |invoked| Write {
+        invoked: ms(invoked),
+        ..write("a", 7000, Acked)
+    };
+    let lost = |write| losses(&history(vec![write]), &present(&[("p2", "")]), &[LOST]);
+    assert!(lost(late(5400)).verdict().is_ok());
+    assert!(lost(late(5501)).verdict().is_err());
+}
+
 const NOTHING: &[Allowance] = &[Allowance::Nothing];
 
 #[rstest]
@@ -133,7 +144,7 @@ const NOTHING: &[Allowance] = &[Allowance::Nothing];
     Holds, "0 of 2 acknowledged writes missing, 2 lost within the lag window before the stop"
 )]
 #[case::acked_just_after_it_was_gone_broken(
-    vec![write("a", 5501, Acked)], &[("p2", "")], &[LOST],
+    vec![write("a", 5502, Acked)], &[("p2", "")], &[LOST],
     Broken, "1 of 1 acknowledged writes missing: a not on p2"
 )]
 #[case::one_allowed_and_one_forbidden_broken(

@@ -7,10 +7,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::cluster::Cluster;
+use crate::cluster::starved::{Starved, Waits};
 
 /// How long conditions are waited for at most. Generous: no verdict depends on how fast the machine
 /// is. A cluster's [`Pace`](crate::testbed::Pace) may shorten it.
 pub const DEADLINE: Duration = Duration::from_secs(90);
+
+/// How many times as long it is waited at most while the machine keeps servers from running.
+const PATIENCE: u32 = 4;
 
 /// For how long looks follow each other without a pause.
 const EAGER: Duration = Duration::from_millis(10);
@@ -83,8 +87,56 @@ impl Drop for Told<'_> {
     }
 }
 
+/// When a wait ends: when its deadline has passed, or later while the machine keeps a server from
+/// running, for that one cannot show what it would.
+struct Deadline<'a> {
+    cluster: &'a Cluster,
+    start: Instant,
+    length: Duration,
+    /// How much longer than its length, so far.
+    granted: Duration,
+    /// What servers had waited for a processor half a length before the end.
+    half: Option<Waits>,
+}
+
+impl<'a> Deadline<'a> {
+    fn new(cluster: &'a Cluster, length: Duration) -> Self {
+        Self {
+            cluster,
+            start: Instant::now(),
+            length,
+            granted: Duration::ZERO,
+            half: None,
+        }
+    }
+
+    /// Whether it has passed, and with which server starved all the same.
+    async fn passed(&mut self) -> Option<Option<Starved>> {
+        let (so_far, end) = (self.start.elapsed(), self.length + self.granted);
+        if so_far + self.length / 2 < end {
+            return None;
+        }
+        let Some(half) = &self.half else {
+            self.half = Some(Waits::of(self.cluster).await);
+            return (so_far >= end).then_some(None);
+        };
+        if so_far < end {
+            return None;
+        }
+        let now = Waits::of(self.cluster).await;
+        let starved = half.starved_until(&now);
+        if starved.is_none() || end >= self.length * PATIENCE {
+            return Some(starved);
+        }
+        self.granted += self.length / 2;
+        self.half = Some(now);
+        None
+    }
+}
+
 /// Looks again and again until `probe` gives a value. `Err` from the probe says what it saw
-/// instead.
+/// instead. While the machine keeps a server from running most of the time the deadline moves, up to
+/// four times as far.
 ///
 /// # Errors
 /// [`Unmet`] once `deadline` has passed, with the state of every node.
@@ -98,8 +150,8 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<T, String>>,
 {
-    let deadline = deadline.min(cluster.pace().deadline);
-    let start = Instant::now();
+    let mut deadline = Deadline::new(cluster, deadline.min(cluster.pace().deadline));
+    let start = deadline.start;
     let mut pause = FIRST_PAUSE;
     let mut told = Told {
         cluster,
@@ -111,11 +163,14 @@ where
             Ok(value) => return Ok(value),
             Err(seen) => seen,
         };
-        if start.elapsed() >= deadline {
+        if let Some(starved) = deadline.passed().await {
             return Err(Unmet {
                 what: what.to_owned(),
                 waited: start.elapsed(),
-                last: seen,
+                last: match starved {
+                    Some(starved) => format!("{seen}; {starved}"),
+                    None => seen,
+                },
                 state: cluster.observe().await.to_string(),
             });
         }
@@ -166,4 +221,36 @@ where
         }
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::fake::{self, Script};
+
+    async fn waited_for_nothing(starved: bool) -> (Unmet, Duration) {
+        let script = Script {
+            starved,
+            ..Script::new("", "")
+        };
+        let (cluster, _) = fake::cluster(vec![("primary1", script)]).await;
+        let never = || async { Err::<(), _>("nothing".to_owned()) };
+        let unmet = eventually(&cluster, "something", DEADLINE, never).await;
+        (unmet.unwrap_err(), cluster.pace().deadline)
+    }
+
+    #[tokio::test]
+    async fn a_server_that_runs_is_waited_for_until_the_deadline() {
+        let (unmet, deadline) = waited_for_nothing(false).await;
+        assert!(unmet.waited >= deadline, "{unmet}");
+        assert_eq!(unmet.last, "nothing");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_kept_from_running_is_waited_for_longer() {
+        let (unmet, deadline) = waited_for_nothing(true).await;
+        assert!(unmet.waited >= deadline * PATIENCE, "{unmet}");
+        let sentence = "nothing; this machine kept primary1 from running for ";
+        assert!(unmet.last.starts_with(sentence), "{unmet}");
+    }
 }

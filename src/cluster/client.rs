@@ -50,6 +50,11 @@ impl Timeouts {
         connect: Duration::from_secs(5),
         reply: Duration::from_secs(20),
     };
+    /// For commands that go through all of a server's data, on a machine that has much else to do.
+    pub const LONG: Self = Self {
+        reply: Duration::from_secs(120),
+        ..Self::PATIENT
+    };
     /// For looking at a server that may be frozen.
     pub const GLANCE: Self = Self {
         connect: Duration::from_secs(2),

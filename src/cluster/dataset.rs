@@ -14,7 +14,7 @@ use redis::Value;
 use sha2::{Digest, Sha256};
 
 use super::info::{Info, KeyspaceStats};
-use super::{Client, ClientError, Node};
+use super::{Client, ClientError, Node, Timeouts};
 
 /// How many differing keys are shown with their values.
 const SHOWN: usize = 5;
@@ -97,7 +97,7 @@ impl fmt::Display for Difference {
 /// A node does not answer or refuses to be read; the error is that of the first such node.
 pub async fn compare(nodes: &[&Node]) -> Result<Comparison, ClientError> {
     let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
-    let mut clients = try_join_all(nodes.iter().map(|node| node.client())).await?;
+    let mut clients = clients(nodes).await?;
     let summaries = try_join_all(clients.iter_mut().map(summary)).await?;
     let mut all = BTreeMap::new();
     if !look_alike(&names, &summaries) {
@@ -116,7 +116,7 @@ pub async fn compare(nodes: &[&Node]) -> Result<Comparison, ClientError> {
 /// A node does not answer; the error is that of the first such node.
 pub async fn glance(nodes: &[&Node]) -> Result<Comparison, ClientError> {
     let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
-    let mut clients = try_join_all(nodes.iter().map(|node| node.client())).await?;
+    let mut clients = clients(nodes).await?;
     let counted = try_join_all(clients.iter_mut().map(count)).await?;
     // Digests go through every key: where counts differ they need not be asked for.
     let summaries = match same_counts(&names, &counted) {
@@ -133,9 +133,15 @@ pub async fn glance(nodes: &[&Node]) -> Result<Comparison, ClientError> {
 /// A node does not answer; the error is that of the first such node.
 pub async fn expires(nodes: &[&Node]) -> Result<Vec<String>, ClientError> {
     let names: Vec<&str> = nodes.iter().map(|node| node.name()).collect();
-    let mut clients = try_join_all(nodes.iter().map(|node| node.client())).await?;
+    let mut clients = clients(nodes).await?;
     let counted = try_join_all(clients.iter_mut().map(count)).await?;
     Ok(expires_differ(&names, &counted))
+}
+
+/// A connection to each node, which waits for what goes through all of its data.
+async fn clients(nodes: &[&Node]) -> Result<Vec<Client>, ClientError> {
+    let connecting = nodes.iter().map(|node| node.client_with(Timeouts::LONG));
+    try_join_all(connecting).await
 }
 
 fn expires_differ(names: &[&str], summaries: &[Summary]) -> Vec<String> {
@@ -419,8 +425,14 @@ fn printed(value: &Value) -> String {
 /// Bytes as text; in quotes where they could be taken for the marks between a collection's elements
 /// or for what follows a value.
 fn quoted(bytes: &[u8]) -> String {
-    let text = bytes.escape_ascii().to_string();
-    if text.is_empty() || text.contains([' ', '=', '[', ']']) {
+    // Most is plain, and may be megabytes.
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'\\' | b'\'' | b'"');
+    let text = match bytes.iter().all(plain) {
+        true => String::from_utf8_lossy(bytes).into_owned(),
+        false => bytes.escape_ascii().to_string(),
+    };
+    let is_mark = |byte: &u8| matches!(byte, b' ' | b'=' | b'[' | b']');
+    if text.is_empty() || bytes.iter().any(is_mark) {
         format!("\"{text}\"")
     } else {
         text

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,6 +25,8 @@ const CAP: Duration = Duration::from_millis(60);
 pub(crate) struct Script {
     pub(crate) status: Result<Status, EnvironmentError>,
     pub(crate) log: String,
+    /// Whether others have the processors all the time.
+    pub(crate) starved: bool,
     /// Replies as they go over the wire, by how the command begins; the first that fits is sent.
     pub(crate) replies: Vec<(&'static str, String)>,
     pub(crate) asked: Vec<String>,
@@ -36,6 +38,7 @@ impl Script {
         Self {
             status: Ok(Status::Running),
             log: "ready\n".to_owned(),
+            starved: false,
             replies: vec![
                 ("INFO", bulk(info)),
                 ("DEBUG DIGEST", format!("+{digest}\r\n")),
@@ -79,6 +82,7 @@ pub(crate) async fn cluster(nodes: Vec<(&str, Script)>) -> (Cluster, Vec<Shared>
         let server = FakeServer {
             address,
             script: Arc::clone(&script),
+            since: Instant::now(),
         };
         let node = Node::new(
             spec(name),
@@ -154,6 +158,7 @@ async fn talk(mut stream: TcpStream, script: Shared) {
 struct FakeServer {
     address: SocketAddr,
     script: Shared,
+    since: Instant,
 }
 
 #[async_trait]
@@ -184,6 +189,13 @@ impl Server for FakeServer {
 
     async fn endpoint(&self, _port: Port) -> Result<SocketAddr, EnvironmentError> {
         Ok(self.address)
+    }
+
+    async fn kept_waiting(&self) -> Result<Duration, EnvironmentError> {
+        Ok(match self.script.lock().unwrap().starved {
+            true => self.since.elapsed(),
+            false => Duration::ZERO,
+        })
     }
 
     async fn status(&self) -> Result<Status, EnvironmentError> {

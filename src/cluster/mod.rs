@@ -18,6 +18,7 @@ pub mod ready;
 mod reset;
 pub mod role;
 mod start;
+pub(crate) mod starved;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

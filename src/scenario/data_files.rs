@@ -91,7 +91,7 @@ async fn run(trial: &Trial) -> Result<()> {
         _ => &[],
     };
     for passage in [there, back] {
-        passage.write(traveller, without).await?;
+        passage.write(cluster, traveller, without).await?;
         if !passage.make(trial, traveller).await? {
             break;
         }

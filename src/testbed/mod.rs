@@ -67,6 +67,10 @@ pub struct Pace {
     pub steady: Duration,
     /// Seconds that a key lives which has to be seen everywhere before it expires.
     pub short_ttl: u64,
+    /// Between an answer and the next operation of a client that takes its time.
+    pub between: Duration,
+    /// One in how many of the keys that a scenario has for their number is enough.
+    pub one_in: usize,
     /// Between two health checks of the proxy.
     pub health_check: Duration,
     /// How long a server may take to answer one before the proxy takes it for dead.
@@ -83,6 +87,8 @@ impl TestbedKind {
                 deadline: Duration::from_secs(90),
                 steady: Duration::from_millis(2500),
                 short_ttl: 5,
+                between: Duration::from_millis(4),
+                one_in: 1,
                 health_check: HEALTH_CHECK,
                 check_timeout: CHECK_TIMEOUT,
                 // Half of their time is spent in waiting.
@@ -95,7 +101,11 @@ impl TestbedKind {
                 deadline: Duration::from_secs(90),
                 steady: Duration::from_millis(150),
                 short_ttl: 2,
-                health_check: Duration::from_millis(40),
+                // What is damaged by chance on a server under load is damaged always on a model: as
+                // many operations and keys prove as much, and cost most of the time.
+                between: Duration::from_millis(16),
+                one_in: 8,
+                health_check: Duration::from_millis(60),
                 check_timeout: Duration::from_secs(3),
                 jobs: 12,
             },
@@ -350,6 +360,17 @@ pub trait Server: Send + Sync + fmt::Debug {
     /// The testbed cannot tell.
     async fn data_files(&self) -> Result<Vec<String>, EnvironmentError> {
         Err(EnvironmentError::new("this testbed cannot list data"))
+    }
+
+    /// How long, since it was started, it was ready to run and others had the processors: of its
+    /// threads, the one that waited longest.
+    ///
+    /// # Errors
+    /// It does not run, one cannot look into it, or the kernel does not count that.
+    async fn kept_waiting(&self) -> Result<Duration, EnvironmentError> {
+        Err(EnvironmentError::new(
+            "this testbed cannot look into a process",
+        ))
     }
 
     /// How many descriptors it has open.

@@ -66,7 +66,7 @@ async fn passages(from: &Lab, to: &Lab, trial: &Trial) -> Result<()> {
     let node = trial.cluster().node("primary1")?;
     for (label, to) in [(THERE, to.keydb()), (BACK, from.keydb())] {
         let passage = Passage { label, to };
-        passage.write(node, &[]).await?;
+        passage.write(trial.cluster(), node, &[]).await?;
         if !passage.make(trial, node).await? {
             break;
         }

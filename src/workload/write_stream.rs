@@ -23,14 +23,6 @@ pub struct Manner {
     pub ttl: Option<u64>,
 }
 
-impl Manner {
-    /// A write each 4 ms, for ever.
-    pub const LASTING: Self = Self {
-        pace: Duration::from_millis(4),
-        ttl: None,
-    };
-}
-
 /// Between two tries to connect.
 const RETRY: Duration = Duration::from_millis(20);
 /// A write that is not answered within this is given up, as a client of the proxy would.
@@ -65,7 +57,11 @@ impl WriteStream {
         let proxy = cluster.proxy()?.server().endpoint(Port::Service).await?;
         let password = cluster.topology().password.as_deref();
         let proxy = Reach::plain(proxy, password);
-        Ok(Self::toward(&[proxy], prefix, clients, Manner::LASTING))
+        let manner = Manner {
+            pace: cluster.pace().between,
+            ttl: None,
+        };
+        Ok(Self::toward(&[proxy], prefix, clients, manner))
     }
 
     /// Starts `clients` clients that write keys beginning with `prefix`, one after the other at one

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -154,13 +154,21 @@ fn grant(
     (id, receiver)
 }
 
-/// The next part of the stream.
+/// The next part of the stream: all that has been written since the last, as a server sends what its
+/// clients left in the buffer.
 async fn next(node: &Node, wire: &mut UnboundedReceiver<Bytes>) -> Option<Bytes> {
-    let bytes = wire.recv().await;
+    let first = wire.recv().await?;
     if node.quirks.has(Quirk::SlowToForward) && node.lost_followers.get() > 0 {
         tokio::time::sleep(Duration::from_secs(60)).await;
     }
-    bytes
+    if wire.is_empty() {
+        return Some(first);
+    }
+    let mut all = BytesMut::from(first);
+    while let Ok(more) = wire.try_recv() {
+        all.extend_from_slice(&more);
+    }
+    Some(all.freeze())
 }
 
 fn note_acknowledgement(node: &Node, id: u64, argv: &[Bytes]) {

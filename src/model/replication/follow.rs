@@ -21,6 +21,8 @@ use crate::model::resp::{self, Received};
 const RETRY: Duration = Duration::from_millis(25);
 /// How often a silent master is told how far this node has come.
 const ACKNOWLEDGE: Duration = Duration::from_secs(1);
+/// How long after the last time it is told what came since: what `WAIT` waits for.
+const SOON: Duration = Duration::from_millis(5);
 /// The longest line that a master answers with, in bytes.
 const LONGEST_LINE: usize = 64 << 10;
 /// The longest snapshot that is taken from a master, in bytes.
@@ -352,13 +354,21 @@ async fn stay(
 ) -> Result<std::convert::Infallible, String> {
     let mut acknowledged = Instant::now();
     acknowledge(master, wire).await?;
+    let mut owes = false;
     loop {
-        let progressed = take_whole_commands(node, master, &mut wire.received)?;
-        if progressed || acknowledged.elapsed() >= ACKNOWLEDGE {
+        owes |= take_whole_commands(node, master, &mut wire.received)?;
+        let due = if owes { SOON } else { ACKNOWLEDGE };
+        if acknowledged.elapsed() >= due {
             acknowledge(master, wire).await?;
             acknowledged = Instant::now();
+            owes = false;
         }
-        match timeout(ACKNOWLEDGE, wire.socket.read_buf(&mut wire.received.bytes)).await {
+        let left = if owes {
+            SOON.saturating_sub(acknowledged.elapsed())
+        } else {
+            ACKNOWLEDGE
+        };
+        match timeout(left, wire.socket.read_buf(&mut wire.received.bytes)).await {
             Ok(Ok(0)) => return Err("the master closed the connection".to_owned()),
             Ok(Ok(_)) => master.last_io.set(Some(Instant::now())),
             Ok(Err(error)) => return Err(error.to_string()),

@@ -7,7 +7,7 @@ use anyhow::Result;
 use tokio::time::Instant;
 
 use crate::cluster::holdings::{Holdings, ROUNDING};
-use crate::cluster::{Node, ready};
+use crate::cluster::{Cluster, Node, ready};
 use crate::lab::last_words;
 use crate::spec::KeydbSpec;
 use crate::testbed::Status;
@@ -15,7 +15,7 @@ use crate::trial::{Broken, Trial};
 use crate::wait::{DEADLINE, eventually};
 use crate::workload::shapes;
 
-/// Small keys with a TTL besides the shapes.
+/// Small keys with a TTL besides the shapes, on real servers.
 const VOLATILE: usize = 8000;
 
 /// From what a node runs to another KeyDB.
@@ -28,11 +28,18 @@ pub(crate) struct Passage<'a> {
 }
 
 impl Passage<'_> {
-    /// Writes keys of every shape, and many with a TTL, by no command that is named in `without`.
-    pub(crate) async fn write(&self, node: &Node, without: &[&str]) -> Result<()> {
+    /// Writes keys of every shape, and many with a TTL, by no command that is named in `without`; as
+    /// many as the cluster's pace asks for.
+    pub(crate) async fn write(
+        &self,
+        cluster: &Cluster,
+        node: &Node,
+        without: &[&str],
+    ) -> Result<()> {
         let mut client = node.client().await?;
         shapes::write(&mut client, self.label, without).await?;
-        shapes::write_volatile(&mut client, self.label, VOLATILE).await?;
+        let volatile = VOLATILE / cluster.pace().one_in;
+        shapes::write_volatile(&mut client, self.label, volatile).await?;
         Ok(())
     }
 

@@ -25,8 +25,7 @@ use super::engine::{cause, inner_cause, is_conflict, one_line, refused};
 use super::reading;
 use super::site::port_in_use;
 use crate::secret::Secret;
-use crate::testbed::procfs::descriptors_of;
-use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
+use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status, procfs};
 use crate::topology::{ADMIN_PORT, KEYDB_PORT};
 
 /// How long a killed container may take to end.
@@ -148,6 +147,14 @@ impl DockerServer {
             .inspect_container(&self.frame.name, None::<InspectContainerOptions>)
             .await
             .map_err(|error| self.refused("inspect", &error))
+    }
+
+    /// The process within, as this machine numbers it: where the engine runs here, its processes do.
+    async fn pid(&self) -> Result<i32, EnvironmentError> {
+        let pid = self.inspect().await?.state.and_then(|state| state.pid);
+        let pid = pid.and_then(|pid| i32::try_from(pid).ok());
+        pid.filter(|pid| *pid > 0)
+            .ok_or_else(|| self.error("does not run"))
     }
 
     async fn printed(&self) -> Result<String, EnvironmentError> {
@@ -371,13 +378,11 @@ impl Server for DockerServer {
     }
 
     async fn descriptors(&self) -> Result<u64, EnvironmentError> {
-        // Where the engine runs on this machine, its processes do.
-        let pid = self.inspect().await?.state.and_then(|state| state.pid);
-        let pid = pid.and_then(|pid| i32::try_from(pid).ok());
-        let pid = pid
-            .filter(|pid| *pid > 0)
-            .ok_or_else(|| self.error("does not run"))?;
-        descriptors_of(pid).map_err(|error| self.error(error))
+        procfs::descriptors_of(self.pid().await?).map_err(|error| self.error(error))
+    }
+
+    async fn kept_waiting(&self) -> Result<Duration, EnvironmentError> {
+        procfs::kept_waiting(self.pid().await?).map_err(|error| self.error(error))
     }
 
     async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError> {

@@ -18,8 +18,7 @@ use super::guardian::Forks;
 use super::leftovers::{self, PIDFILE};
 use super::{DATA, binaries, data, guardian};
 use crate::spec::KeydbSpec;
-use crate::testbed::procfs::descriptors_of;
-use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status};
+use crate::testbed::{EnvironmentError, Port, Program, Server, ServerPlan, Status, procfs};
 
 /// How long a killed process may take to go, and a started one to show its pid.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -299,7 +298,12 @@ impl Server for ProcessServer {
 
     async fn descriptors(&self) -> Result<u64, EnvironmentError> {
         let pid = self.pid().ok_or_else(|| self.error("is not running"))?;
-        descriptors_of(pid.as_raw_nonzero().get()).map_err(|error| self.error(error))
+        procfs::descriptors_of(pid.as_raw_nonzero().get()).map_err(|error| self.error(error))
+    }
+
+    async fn kept_waiting(&self) -> Result<Duration, EnvironmentError> {
+        let pid = self.pid().ok_or_else(|| self.error("is not running"))?;
+        procfs::kept_waiting(pid.as_raw_nonzero().get()).map_err(|error| self.error(error))
     }
 
     async fn endpoint(&self, port: Port) -> Result<SocketAddr, EnvironmentError> {

@@ -42,7 +42,9 @@ const BRIEF: &[Kind] = &[Kind::SetBriefly, Kind::CutShort, Kind::GetBrief];
 pub fn compatible(cluster: &Cluster, seed: u64) -> Vec<Plan> {
     let alike = |kinds: &[Kind]| Mix::new(kinds.iter().map(|kind| (*kind, 1)));
     let alike = |kinds: &[Kind]| alike(kinds).without(cluster.lacks());
+    let pace = cluster.pace().between;
     let on = |node: &str, number: u64| Plan {
+        pace,
         route: Route::Node(node.to_owned()),
         contention: Contention::Own(4),
         databases: 2,
@@ -50,6 +52,7 @@ pub fn compatible(cluster: &Cluster, seed: u64) -> Vec<Plan> {
         ..Plan::new(node, alike(ALONE))
     };
     let shared = Plan {
+        pace,
         seed: seed ^ 3,
         confirm: Some(Confirm {
             every: 10,

@@ -423,12 +423,12 @@ async fn kill_unnoticed(cluster: &Cluster) -> Result<()> {
     Ok(())
 }
 
-/// Deletes keys of client 0 on primary2 as they come, for as long as primary2 answers.
+/// Deletes the first keys of client 0 on primary2, again and again, for as long as primary2 answers.
 async fn delete_writes(cluster: &Cluster) -> Result<()> {
     let mut client = cluster.node("primary2")?.client().await?;
     tokio::spawn(async move {
         for number in 0.. {
-            let key = format!("stream:0:{}", number % 2000);
+            let key = format!("stream:0:{}", number % 50);
             if client.query::<()>(cmd("DEL").arg(key)).await.is_err() {
                 return;
             }

@@ -22,7 +22,7 @@ pub(super) fn descriptors_of(pid: i32) -> io::Result<u64> {
 /// # Errors
 /// There is no such process here, it belongs to somebody else, or the kernel does not count that.
 pub(super) fn kept_waiting(pid: i32) -> io::Result<Duration> {
-    let mut longest = Duration::ZERO;
+    let mut longest = None;
     for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         // A thread may end meanwhile.
         let Ok(text) = std::fs::read_to_string(thread?.path().join("schedstat")) else {
@@ -31,34 +31,46 @@ pub(super) fn kept_waiting(pid: i32) -> io::Result<Duration> {
         let waited = text.split_whitespace().nth(1);
         let waited = waited.and_then(|nanoseconds| nanoseconds.parse().ok());
         let waited = waited.ok_or_else(|| io::Error::other(format!("schedstat says '{text}'")))?;
-        longest = longest.max(Duration::from_nanos(waited));
+        longest = longest.max(Some(Duration::from_nanos(waited)));
     }
-    Ok(longest)
+    longest.ok_or_else(|| io::Error::other("this kernel keeps no schedstat"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Instant;
 
     #[test]
     fn what_others_take_is_told() {
         let own = i32::try_from(std::process::id()).unwrap();
-        let Ok(before) = kept_waiting(own) else {
-            // A kernel that does not count it.
+        if !std::path::Path::new("/proc/self/schedstat").exists() {
+            assert!(
+                kept_waiting(own).is_err(),
+                "a kernel that does not count it"
+            );
             return;
-        };
+        }
+        let before = kept_waiting(own).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let over = AtomicBool::new(false);
         // More threads than processors: each is kept waiting.
         let threads = 4 * std::thread::available_parallelism().unwrap().get();
-        let until = std::time::Instant::now() + Duration::from_millis(300);
-        let busy = || while std::time::Instant::now() < until {};
-        std::thread::scope(|scope| {
+        let told = std::thread::scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(busy);
+                scope.spawn(|| while !over.load(Ordering::Relaxed) {});
             }
-            std::thread::sleep(Duration::from_millis(250));
-            let after = kept_waiting(own).unwrap();
-            assert!(after > before, "{before:?}, then {after:?}");
+            let told = loop {
+                let told = kept_waiting(own).unwrap_or_default();
+                if told > before || Instant::now() > deadline {
+                    break told;
+                }
+            };
+            over.store(true, Ordering::Relaxed);
+            told
         });
+        assert!(told > before, "{before:?}, then {told:?}");
     }
 
     #[test]

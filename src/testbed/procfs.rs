@@ -59,7 +59,11 @@ mod tests {
         let threads = 4 * std::thread::available_parallelism().unwrap().get();
         let told = std::thread::scope(|scope| {
             for _ in 0..threads {
-                scope.spawn(|| while !over.load(Ordering::Relaxed) {});
+                scope.spawn(|| {
+                    while !over.load(Ordering::Relaxed) {
+                        std::hint::spin_loop();
+                    }
+                });
             }
             let told = loop {
                 let told = kept_waiting(own).unwrap_or_default();
